@@ -1,0 +1,154 @@
+// Batch<Real>: the neighbours of W central atoms of one species, one atom a lane.
+// for_each_batch(): the only neighbour packing in the project.
+#pragma once
+
+#include "buffer.hpp"
+#include "neighborhood.hpp"
+#include "pack.hpp"
+
+MLPOT_BEGIN_KERNELS
+
+// What a descriptor sees. Slots are grouped by the neighbours' species; a lane with fewer neighbours
+// than the others has its empty slots at the cutoff, where every cutoff function is zero.
+template <class Real>
+struct Batch {
+  int species;            // of the central atoms
+  int n;                  // neighbour slots
+  const int* begin;       // [n_species + 1] slots begin[s] .. begin[s+1] hold neighbours of species s
+  const Real (*r)[3];     // [n] r_j - r_i, Å
+  const Real* distance;   // [n] |r_j - r_i|
+};
+
+// Where the results of a batch belong.
+template <int W>
+struct Lanes {
+  int n;                     // lanes in use
+  int center[W];             // atom index of each central atom
+  const int (*neighbor)[W];  // [slot][lane] atom index, -1 in an empty slot
+};
+
+// Closer than this, and without a core, a fitted potential says nothing: an error, never a number.
+constexpr double closest_approach = 0.5;
+
+// The room in which batches are packed; kept between calls.
+template <int W>
+class Packing {
+ public:
+  // r_cut: [n_species][n_species]; closest: the shortest distance that is not an error.
+  Packing(int n_species, const double* r_cut, double closest)
+      : n_species_(n_species), closest_squared_(closest * closest), r_cut_(n_species * n_species),
+        cut_squared_(n_species * (n_species + 1)), begin_(n_species + 1),
+        count_(W * n_species), cursor_(n_species) {
+    for (int a = 0; a < n_species; a++) {
+      cut_squared_[a * (n_species + 1)] = -1.0;  // the neighbour is not ours
+      for (int b = 0; b < n_species; b++) {
+        const double r = r_cut[a * n_species + b];
+        r_cut_[a * n_species + b] = r;
+        cut_squared_[a * (n_species + 1) + 1 + b] = r * r;
+      }
+    }
+  }
+
+  // Calls visit(Batch<Pack<W>>, Lanes<W>) until every central atom was in one batch.
+  template <class Visit>
+  void for_each_batch(const Neighborhood& all, Visit visit) {
+    for (int species = 0; species < n_species_; species++) {
+      Lanes<W> lanes;
+      lanes.n = 0;
+      for (int k = 0; k < all.n_centers; k++) {
+        const int i = all.centers[k];
+        if (all.species_of_type[all.type[i]] != species) continue;
+        lanes.center[lanes.n++] = i;
+        if (lanes.n == W) {
+          pack(all, species, lanes, visit);
+          lanes.n = 0;
+        }
+      }
+      if (lanes.n > 0) pack(all, species, lanes, visit);
+    }
+  }
+
+ private:
+  struct Found {
+    double r[3];
+    int atom, species;
+  };
+
+  template <class Visit>
+  void pack(const Neighborhood& all, int species, Lanes<W>& lanes, Visit& visit) {
+    for (int lane = 0; lane < lanes.n; lane++) find(all, species, lane, lanes.center[lane]);
+
+    begin_[0] = 0;
+    for (int s = 0; s < n_species_; s++) {
+      int most = 0;
+      for (int lane = 0; lane < lanes.n; lane++) {
+        const int n = count_[lane * n_species_ + s];
+        most = n > most ? n : most;
+      }
+      begin_[s + 1] = begin_[s] + most;
+    }
+    const int n = begin_[n_species_];
+    Pack<W>(*r)[3] = reinterpret_cast<Pack<W>(*)[3]>(r_.grow(3 * n));
+    Pack<W>* distance = distance_.grow(n);
+    int(*neighbor)[W] = reinterpret_cast<int(*)[W]>(neighbor_.grow(W * n));
+    for (int lane = 0; lane < W; lane++) place(species, lane, lane < lanes.n, r, neighbor);
+    for (int j = 0; j < n; j++)
+      distance[j] = sqrt(r[j][0] * r[j][0] + r[j][1] * r[j][1] + r[j][2] * r[j][2]);
+
+    lanes.neighbor = neighbor;
+    visit(Batch<Pack<W>>{species, n, begin_.begin(), r, distance}, lanes);
+  }
+
+  // The neighbours of atom i inside the cutoff.
+  void find(const Neighborhood& all, int species, int lane, int i) {
+    const int* list = all.neighbors[i];
+    const int n_list = all.n_neighbors[i];
+    const double* xi = all.x + 3 * i;
+    const double* cut_squared = cut_squared_.begin() + species * (n_species_ + 1) + 1;
+    Found* found = found_[lane].grow(n_list);
+    int n = 0;
+    for (int k = 0; k < n_list; k++) {
+      const int j = list[k] & all.neighbor_mask;
+      const double* xj = all.x + 3 * j;
+      const int s = all.species_of_type[all.type[j]];
+      const double dx = xj[0] - xi[0], dy = xj[1] - xi[1], dz = xj[2] - xi[2];
+      const double squared = dx * dx + dy * dy + dz * dz;
+      found[n] = {{dx, dy, dz}, j, s};
+      if (squared < closest_squared_ && s >= 0) throw_too_close(i, j, __builtin_sqrt(squared));
+      n += squared < cut_squared[s];
+    }
+    n_found_[lane] = n;
+    int* count = count_.begin() + lane * n_species_;
+    for (int s = 0; s < n_species_; s++) count[s] = 0;
+    for (int k = 0; k < n; k++) count[found[k].species]++;
+  }
+
+  // What was found, into the lane's slots; what is left over, at the cutoff.
+  void place(int species, int lane, bool used, Pack<W> (*r)[3], int (*neighbor)[W]) {
+    for (int s = 0; s < n_species_; s++) cursor_[s] = begin_[s];
+    for (int k = 0; used && k < n_found_[lane]; k++) {
+      const Found& found = found_[lane][k];
+      const int slot = cursor_[found.species]++;
+      for (int axis = 0; axis < 3; axis++) r[slot][axis].set(lane, found.r[axis]);
+      neighbor[slot][lane] = found.atom;
+    }
+    for (int s = 0; s < n_species_; s++)
+      for (int slot = cursor_[s]; slot < begin_[s + 1]; slot++) {
+        r[slot][0].set(lane, r_cut_[species * n_species_ + s]);
+        r[slot][1].set(lane, 0.0);
+        r[slot][2].set(lane, 0.0);
+        neighbor[slot][lane] = -1;
+      }
+  }
+
+  int n_species_;
+  double closest_squared_;
+  Buffer<double> r_cut_, cut_squared_;
+  Buffer<int> begin_, count_, cursor_;
+  Buffer<Found> found_[W];
+  int n_found_[W] = {};
+  Buffer<Pack<W>> r_, distance_;
+  Buffer<int> neighbor_;
+};
+
+MLPOT_END_KERNELS

@@ -1,0 +1,465 @@
+// Bispectrum components (SNAP), after Thompson, Swiler, Trott, Foiles, Tucker, J. Comput. Phys. 285
+// (2015) 316 and Bartok, Payne, Kondor, Csanyi, PRL 104 (2010) 136403; conventions and component order
+// are those of LAMMPS' pair_style snap. All j are doubled (j = 0 .. two_j_max).
+//
+//   neighbour -> (a, b) on the 3-sphere:  theta = rfac0 pi (r - rmin0)/(r_cut - rmin0)
+//       a = cos theta - i (z/r) sin theta,      b = (y - i x)/r sin theta
+//   U_j[mb][ma] = w_self delta + sum_k f_c(r_k) w_k u_j[mb][ma](a_k, b_k)
+//   Z_j1j2^j    = sum C C U_j1 U_j2,            B_j1j2j = sum conj(U_j) Z_j1j2^j,    j2 <= j1 <= j
+//
+// The Wigner functions are u = norm * v, where v_j[mb][ma] is the coefficient of x^ma in
+//   (conj(a) - conj(b) x)^(j-mb) (b + a x)^mb,      norm^2 = ma!(j-ma)! / (mb!(j-mb)!).
+// v has a recursion without coefficients, and its derivatives by a and b are v of j-1 again. So the
+// adjoint needs no derivative of u: with Y = dE/dU folded once an atom into P and Q,
+//   dE/da = sum P v + P' conj(v),   dE/db = sum Q v + Q' conj(v)   over the v of j-1,
+// and, v_j being homogeneous of degree j, Euler's theorem gives the derivative by f_c.
+//
+// Arrays: U, Y [element][u_index], both halves; v and the rows above half of U only: mb <= j/2, since
+// u_j[j-mb][j-ma] = (-1)^(ma+mb) conj(u_j[mb][ma]).
+#include "cutoff.hpp"
+#include "descriptor.hpp"
+#include "harmonics.hpp"
+
+MLPOT_BEGIN_KERNELS
+
+namespace {
+
+constexpr int max_two_j = 14;
+
+template <class Real>
+struct Complex {
+  Real re, im;
+};
+
+// Offset of level j in arrays of whole matrices and of upper halves (rows mb <= j/2).
+int whole(int j) { return j * (j + 1) * (2 * j + 1) / 6; }
+int half(int j) {
+  int n = 0;
+  for (int k = 0; k < j; k++) n += (k / 2 + 1) * (k + 1);
+  return n;
+}
+
+// The weight of element (mb, ma) when a sum over a whole Hermitian-like matrix runs over its upper half.
+double half_weight(int j, int mb, int ma) {
+  if (2 * mb < j) return 2.0;
+  return 2 * ma < j ? 2.0 : 2 * ma == j ? 1.0 : 0.0;
+}
+
+struct Term {  // coefficient * U[first] * U[second]
+  double coefficient;
+  int first, second;
+};
+
+struct Element {  // one element of one Z_j1j2^j: terms begin .. end
+  int begin, end, at, block;  // at: where the element is in U
+  double weight;
+};
+
+struct ZBlock {  // Z_j1j2^j and where it enters the energy: B (j1,j2,j) and its permutations, -1: none
+  int j;
+  int last, middle, first;
+  double factor;  // of the permuted ones
+};
+
+}  // namespace
+
+template <class Real>
+class Bispectrum : public Descriptor<Real> {
+ public:
+  Bispectrum(Block& block, int n_species) : n_species_(n_species) {
+    read(block);
+    n_whole_ = whole(two_j_max_ + 1);
+    n_half_ = half(two_j_max_ + 1);
+    n_lower_ = half(two_j_max_);
+    build_terms();
+    build_norms();
+    u_.grow(n_elements_ * n_whole_);
+    y_.grow(n_elements_ * n_whole_);
+    v_.grow(n_half_);
+    sum_.grow(n_elements_ * n_half_);
+    fold_.grow(n_elements_ * n_lower_);
+    z_.grow(n_elements_ * n_elements_ * elements_.used());
+  }
+
+  int size() const override { return n_triples_ * n_elements_ * n_elements_ * n_elements_; }
+  double r_cut(int a, int b) const override { return r_cut_ * (radii_[a] + radii_[b]); }
+
+  void compute(const Batch<Real>& env, Real* q) override {
+    sum_neighbors(env);
+    contract(env, q);
+  }
+
+  void backprop(const Batch<Real>& env, const Real* dE_dq, Real (*dE_dr)[3]) override {
+    adjoint_of_u(dE_dq);
+    for (int e = 0; e < n_elements_; e++) fold(e);
+    for (int s = 0; s < n_species_; s++)
+      for (int k = env.begin[s]; k < env.begin[s + 1]; k++) neighbor_gradient(env, s, k, dE_dr[k]);
+  }
+
+ private:
+  struct Cayley {  // a neighbour on the 3-sphere
+    Complex<Real> a, b;
+    Real sine_over_r, radial, dradial, dtheta, sine, cosine;  // radial: f_c w
+  };
+  struct Folded {  // dE/da += p v + pc conj(v), dE/db += q v + qc conj(v), as real matrices
+    Real a_rr, a_ri, a_ir, a_ii, b_rr, b_ri, b_ir, b_ii;
+  };
+
+  void read(Block& block) {
+    two_j_max_ = block.integer("two_j_max", 6, 0, max_two_j);
+    r_cut_ = block.number("r_cut", 0.1, 100.0);
+    rfac0_ = block.number("rfac0", 0.99363, 0.01, 1.0);
+    rmin0_ = block.number("rmin0", 0.0, 0.0, 100.0);
+    block.numbers("radii", n_species_, 0.5, 1e-3, 100.0, radii_.grow(n_species_));
+    block.numbers("weights", n_species_, 1.0, -1e3, 1e3, weights_.grow(n_species_));
+    switch_ = block.flag("switchflag", true);
+    bzero_ = block.flag("bzeroflag", true);
+    wselfall_ = block.flag("wselfallflag", false);
+    chem_ = block.flag("chemflag", false);
+    bnorm_ = block.flag("bnormflag", chem_);
+    inner_ = block.flag("switchinnerflag", false);
+    const int n_inner = inner_ ? n_species_ : 0;
+    block.numbers("sinner", n_inner, 0.0, 0.0, 100.0, sinner_.grow(n_species_));
+    block.numbers("dinner", n_inner, 0.1, 1e-6, 100.0, dinner_.grow(n_species_));
+    for (int s = 0; s < n_species_; s++)
+      if (rmin0_ >= 2.0 * r_cut_ * radii_[s]) block.refuse("rmin0", "it must be below every cutoff");
+    n_elements_ = chem_ ? n_species_ : 1;
+  }
+
+  // All Z_j1j2^j (j2 <= j1), those that B is made of (j >= j1) first.
+  void build_terms() {
+    n_triples_ = 0;
+    for (int j1 = 0; j1 <= two_j_max_; j1++)
+      for (int j2 = 0; j2 <= j1; j2++)
+        for (int j = j1 - j2; j <= two_j_max_ && j <= j1 + j2; j += 2)
+          if (j >= j1) {
+            triple_[j1][j2][j] = n_triples_++;
+            bzero_shift_.push(bnorm_ ? 1.0 : j + 1.0);
+          }
+    for (int of_b = 1; of_b >= 0; of_b--) {
+      for (int j1 = 0; j1 <= two_j_max_; j1++)
+        for (int j2 = 0; j2 <= j1; j2++)
+          for (int j = j1 - j2; j <= two_j_max_ && j <= j1 + j2; j += 2)
+            if ((j >= j1) == (of_b == 1)) build_block(j1, j2, j);
+      if (of_b) n_b_elements_ = elements_.used();
+    }
+  }
+
+  void build_block(int j1, int j2, int j) {
+    ZBlock z;
+    z.j = j;
+    z.last = j >= j1 ? triple_[j1][j2][j] : -1;
+    z.middle = j1 >= j && j >= j2 ? triple_[j][j2][j1] : -1;
+    z.first = j2 >= j ? triple_[j2][j][j1] : -1;
+    z.factor = bnorm_ ? 1.0 : (j1 + 1.0) / (j + 1.0);
+    blocks_.push(z);
+    for (int mb = 0; 2 * mb <= j; mb++)
+      for (int ma = 0; ma <= j; ma++)
+        if (half_weight(j, mb, ma) > 0.0) build_element(j1, j2, j, mb, ma);
+  }
+
+  void build_element(int j1, int j2, int j, int mb, int ma) {
+    const int shift = (j1 + j2 - j) / 2;
+    const bool symmetric = j1 == j2 && !chem_;  // then terms (1,2) and (2,1) are equal
+    Element z;
+    z.begin = terms_.used();
+    z.at = whole(j) + mb * (j + 1) + ma;
+    z.block = blocks_.used() - 1;
+    z.weight = half_weight(j, mb, ma);
+    for (int mb1 = 0; mb1 <= j1; mb1++) {
+      const int mb2 = mb + shift - mb1;
+      if (mb2 < 0 || mb2 > j2) continue;
+      const double cb = clebsch_gordan(j1, 2 * mb1 - j1, j2, 2 * mb2 - j2, j);
+      for (int ma1 = 0; ma1 <= j1; ma1++) {
+        const int ma2 = ma + shift - ma1;
+        if (ma2 < 0 || ma2 > j2) continue;
+        double c = cb * clebsch_gordan(j1, 2 * ma1 - j1, j2, 2 * ma2 - j2, j);
+        if (bnorm_) c /= j + 1.0;
+        const int first = whole(j1) + mb1 * (j1 + 1) + ma1, second = whole(j2) + mb2 * (j2 + 1) + ma2;
+        if (c == 0.0 || (symmetric && first < second)) continue;
+        terms_.push({symmetric && first > second ? 2.0 * c : c, first, second});
+      }
+    }
+    z.end = terms_.used();
+    elements_.push(z);
+  }
+
+  void build_norms() {
+    for (int j = 0; j <= two_j_max_; j++)
+      for (int mb = 0; 2 * mb <= j; mb++)
+        for (int ma = 0; ma <= j; ma++)
+          norm_.push(__builtin_sqrt(factorial(ma) * factorial(j - ma) /
+                                    (factorial(mb) * factorial(j - mb))));
+  }
+
+  // Where neighbour k of species s lies on the 3-sphere, and how much it counts.
+  Cayley map(const Batch<Real>& env, int s, int k) const {
+    const double cut = r_cut(env.species, s), rate = rfac0_ * pi / (cut - rmin0_);
+    const Real r = env.distance[k];
+    Cayley c;
+    sincos((r - Real(rmin0_)) * Real(rate), c.sine, c.cosine);
+    if (rmin0_ > 0.0) {  // below rmin0 LAMMPS' map turns to the other side of the sphere
+      const auto behind = c.sine < Real(0.0);
+      c.sine = select(behind, -c.sine, c.sine);
+      c.cosine = select(behind, -c.cosine, c.cosine);
+    }
+    c.dtheta = Real(rate);
+    c.sine_over_r = c.sine / r;
+    c.a = {c.cosine, -env.r[k][2] * c.sine_over_r};
+    c.b = {env.r[k][1] * c.sine_over_r, -env.r[k][0] * c.sine_over_r};
+    if (switch_) cosine_cutoff(r, rmin0_, cut, c.radial, c.dradial);
+    else step_cutoff(r, cut, c.radial, c.dradial);
+    if (inner_) {
+      Real f, df;
+      cosine_switch_on(r, 0.5 * (sinner_[env.species] + sinner_[s]),
+                       0.5 * (dinner_[env.species] + dinner_[s]), f, df);
+      c.dradial = c.dradial * f + c.radial * df;
+      c.radial = c.radial * f;
+    }
+    c.radial *= Real(weights_[s]);
+    c.dradial *= Real(weights_[s]);
+    return c;
+  }
+
+  // v_j for j = 0 .. top, v_0 = start.
+  void wigner(const Cayley& c, Real start, int top, Complex<Real>* v) const {
+    const Complex<Real> a = c.a, b = c.b;
+    v[0] = {start, Real(0.0)};
+    const Complex<Real>* old_level = v;
+    Complex<Real>* level = v + 1;
+    for (int j = 1; j <= top; j++) {
+      for (int mb = 0; 2 * mb < j; mb++) {  // times (conj(a) - conj(b) x)
+        const Complex<Real>* old = old_level + mb * j;
+        Complex<Real>* row = level + mb * (j + 1);
+        Complex<Real> carry = {Real(0.0), Real(0.0)};
+        for (int ma = 0; ma < j; ma++) {
+          const Complex<Real> p = old[ma];
+          row[ma] = {carry.re + a.re * p.re + a.im * p.im, carry.im + a.re * p.im - a.im * p.re};
+          carry = {-b.re * p.re - b.im * p.im, b.im * p.re - b.re * p.im};
+        }
+        row[j] = carry;
+      }
+      if (j % 2 == 0) {  // times (b + a x)
+        const Complex<Real>* old = old_level + (j / 2 - 1) * j;
+        Complex<Real>* row = level + j / 2 * (j + 1);
+        Complex<Real> carry = {Real(0.0), Real(0.0)};
+        for (int ma = 0; ma < j; ma++) {
+          const Complex<Real> p = old[ma];
+          row[ma] = {carry.re + b.re * p.re - b.im * p.im, carry.im + b.re * p.im + b.im * p.re};
+          carry = {a.re * p.re - a.im * p.im, a.re * p.im + a.im * p.re};
+        }
+        row[j] = carry;
+      }
+      old_level = level;
+      level += (j / 2 + 1) * (j + 1);
+    }
+  }
+
+  // U of the batch: the sum over neighbours, with norms, self term and lower half.
+  void sum_neighbors(const Batch<Real>& env) {
+    for (int i = 0; i < n_elements_ * n_half_; i++) sum_[i] = {Real(0.0), Real(0.0)};
+    for (int s = 0; s < n_species_; s++) {
+      Complex<Real>* sum = sum_.begin() + (chem_ ? s : 0) * n_half_;
+      for (int k = env.begin[s]; k < env.begin[s + 1]; k++) {
+        const Cayley c = map(env, s, k);
+        wigner(c, c.radial, two_j_max_, v_.begin());
+        for (int i = 0; i < n_half_; i++) {
+          sum[i].re += v_[i].re;
+          sum[i].im += v_[i].im;
+        }
+      }
+    }
+    for (int e = 0; e < n_elements_; e++) {
+      const double self = !chem_ || wselfall_ || e == env.species ? 1.0 : 0.0;
+      const Complex<Real>* sum = sum_.begin() + e * n_half_;
+      Complex<Real>* u = u_.begin() + e * n_whole_;
+      for (int j = 0, i = 0; j <= two_j_max_; j++) {
+        Complex<Real>* level = u + whole(j);
+        const int last = (j + 1) * (j + 1) - 1;
+        for (int mb = 0; 2 * mb <= j; mb++)
+          for (int ma = 0; ma <= j; ma++, i++) {
+            const Real re = sum[i].re * Real(norm_[i]) + Real(ma == mb ? self : 0.0);
+            const Real im = sum[i].im * Real(norm_[i]);
+            const int at = mb * (j + 1) + ma;
+            const bool odd = (ma + mb) % 2;
+            if (2 * mb < j) level[last - at] = {odd ? -re : re, odd ? im : -im};
+            level[at] = {re, im};
+          }
+      }
+    }
+  }
+
+  Complex<Real> z_element(const Element& z, const Complex<Real>* u1, const Complex<Real>* u2) const {
+    Real re(0.0), im(0.0);
+    for (int t = z.begin; t < z.end; t++) {
+      const Complex<Real> p = u1[terms_[t].first], q = u2[terms_[t].second];
+      const Real c(terms_[t].coefficient);
+      re += c * (p.re * q.re - p.im * q.im);
+      im += c * (p.re * q.im + p.im * q.re);
+    }
+    return {re, im};
+  }
+
+  // B from U; keeps the Z that were needed.
+  void contract(const Batch<Real>& env, Real* q) {
+    const int n = n_elements_;
+    for (int i = 0; i < size(); i++) q[i] = Real(0.0);
+    for (int e1 = 0; e1 < n; e1++)
+      for (int e2 = 0; e2 < n; e2++) {
+        Complex<Real>* z = z_.begin() + (e1 * n + e2) * n_b_elements_;
+        const Complex<Real>*u1 = u_.begin() + e1 * n_whole_, *u2 = u_.begin() + e2 * n_whole_;
+        for (int i = 0; i < n_b_elements_; i++) {
+          const Element& element = elements_[i];
+          z[i] = z_element(element, u1, u2);
+          const Real weight(element.weight);
+          for (int e3 = 0; e3 < n; e3++) {
+            const Complex<Real> u = u_[e3 * n_whole_ + element.at];
+            q[((e1 * n + e2) * n + e3) * n_triples_ + blocks_[element.block].last] +=
+                weight * (u.re * z[i].re + u.im * z[i].im);
+          }
+        }
+      }
+    if (!bzero_) return;
+    for (int e1 = 0; e1 < n; e1++)
+      for (int e2 = 0; e2 < n; e2++)
+        for (int e3 = 0; e3 < n; e3++) {
+          const bool own = !chem_ || (e1 == env.species && e2 == e1 && e3 == e1);
+          if (!own && !wselfall_) continue;
+          for (int t = 0; t < n_triples_; t++)
+            q[((e1 * n + e2) * n + e3) * n_triples_ + t] -= Real(bzero_shift_[t]);
+        }
+  }
+
+  // Y: half the derivative of the energy by the elements of the upper half of U.
+  void adjoint_of_u(const Real* dE_dq) {
+    const int n = n_elements_;
+    for (int i = 0; i < n * n_whole_; i++) y_[i] = {Real(0.0), Real(0.0)};
+    for (int e1 = 0; e1 < n; e1++)
+      for (int e2 = 0; e2 < n; e2++) {
+        const Complex<Real>* kept = z_.begin() + (e1 * n + e2) * n_b_elements_;
+        const Complex<Real>*u1 = u_.begin() + e1 * n_whole_, *u2 = u_.begin() + e2 * n_whole_;
+        for (int i = 0; i < elements_.used(); i++) {
+          const Element& element = elements_[i];
+          const ZBlock& block = blocks_[element.block];
+          const Complex<Real> z = i < n_b_elements_ ? kept[i] : z_element(element, u1, u2);
+          for (int e3 = 0; e3 < n; e3++) {
+            Real beta(0.0);
+            if (block.last >= 0) beta += dE_dq[((e1 * n + e2) * n + e3) * n_triples_ + block.last];
+            Real permuted(0.0);
+            if (block.middle >= 0)
+              permuted += dE_dq[((e3 * n + e2) * n + e1) * n_triples_ + block.middle];
+            if (block.first >= 0)
+              permuted += dE_dq[((e2 * n + e3) * n + e1) * n_triples_ + block.first];
+            beta += Real(block.factor) * permuted;
+            Complex<Real>& y = y_[e3 * n_whole_ + element.at];
+            y.re += beta * z.re;
+            y.im += beta * z.im;
+          }
+        }
+      }
+  }
+
+  // t = dE/d(conj v) of the upper half; then the derivatives of v_j by a and b, which are v_(j-1),
+  // are collected as one matrix for each element of v_(j-1).
+  void fold(int e) {
+    const Complex<Real>* y = y_.begin() + e * n_whole_;
+    Complex<Real>* t = v_.begin();
+    for (int j = 0, i = 0; j <= two_j_max_; j++)
+      for (int mb = 0; 2 * mb <= j; mb++)
+        for (int ma = 0; ma <= j; ma++, i++) {
+          const Real weight(half_weight(j, mb, ma) * norm_[i]);
+          const Complex<Real> element = y[whole(j) + mb * (j + 1) + ma];
+          t[i] = {weight * element.re, weight * element.im};
+        }
+    level0_[e] = t[0].re;
+    Folded* out = fold_.begin() + e * n_lower_;
+    for (int j = 1; j <= two_j_max_; j++) {
+      const Complex<Real>* level = t + half(j);
+      for (int m = 0; 2 * m < j; m++)
+        for (int n = 0; n < j; n++, out++) *out = fold_element(level, j, m, n);
+    }
+  }
+
+  // Element (m, n) of v_(j-1): with t = t_j,
+  //   dE/da += (j-m) conj(t[m][n]) v + (m+1) t[m+1][n+1] conj(v)
+  //   dE/db += -(j-m) conj(t[m][n+1]) v + (m+1) t[m+1][n] conj(v)
+  // and, where row j/2 of v_(j-1) is in the lower half, the same from its mirror image.
+  Folded fold_element(const Complex<Real>* t, int j, int m, int n) const {
+    const auto at = [t, j](int mb, int ma) { return t[mb * (j + 1) + ma]; };
+    const auto times = [](double c, Complex<Real> x) { return Complex<Real>{Real(c) * x.re, Real(c) * x.im}; };
+    const auto plus = [](Complex<Real> x, Complex<Real> y) { return Complex<Real>{x.re + y.re, x.im + y.im}; };
+    const auto conj = [](Complex<Real> x) { return Complex<Real>{x.re, -x.im}; };
+    Complex<Real> p = times(j - m, conj(at(m, n))), q = times(-(j - m), conj(at(m, n + 1)));
+    Complex<Real> pc = {Real(0.0), Real(0.0)}, qc = pc;
+    if (2 * (m + 1) <= j) {
+      pc = times(m + 1, at(m + 1, n + 1));
+      qc = times(m + 1, at(m + 1, n));
+    }
+    if (2 * (m + 1) == j) {  // v_(j-1)[j/2][n'] = sign conj(v_(j-1)[m][n]), n' = j-1-n
+      const int mirror = j - 1 - n;
+      const double sign = (m + n) % 2 ? -1.0 : 1.0;
+      pc = plus(pc, times(sign * (j / 2), conj(at(j / 2, mirror))));
+      qc = plus(qc, times(-sign * (j / 2), conj(at(j / 2, mirror + 1))));
+    }
+    return {p.re + pc.re, pc.im - p.im, p.im + pc.im, p.re - pc.re,
+            q.re + qc.re, qc.im - q.im, q.im + qc.im, q.re - qc.re};
+  }
+
+  void neighbor_gradient(const Batch<Real>& env, int s, int k, Real dE_dr[3]) {
+    const int e = chem_ ? s : 0;
+    const Cayley c = map(env, s, k);
+    wigner(c, Real(1.0), two_j_max_ - 1, v_.begin());
+    Real energy = level0_[e];
+    Complex<Real> da = {Real(0.0), Real(0.0)}, db = da;
+    const Complex<Real>* v = v_.begin();
+    const Folded* fold = fold_.begin() + e * n_lower_;
+    for (int j = 1; j <= two_j_max_; j++) {
+      Complex<Real> ga = {Real(0.0), Real(0.0)}, gb = ga;
+      const int n = ((j - 1) / 2 + 1) * j;
+      for (int i = 0; i < n; i++, v++, fold++) {
+        ga.re += fold->a_rr * v->re + fold->a_ri * v->im;
+        ga.im += fold->a_ir * v->re + fold->a_ii * v->im;
+        gb.re += fold->b_rr * v->re + fold->b_ri * v->im;
+        gb.im += fold->b_ir * v->re + fold->b_ii * v->im;
+      }
+      energy += Real(1.0 / j) * (c.a.re * ga.re + c.a.im * ga.im + c.b.re * gb.re + c.b.im * gb.im);
+      da = {da.re + ga.re, da.im + ga.im};
+      db = {db.re + gb.re, db.im + gb.im};
+    }
+    // a = cos - i z g, b = (y - i x) g with g = sin/r
+    const Real *r = env.r[k], g = c.sine_over_r, inverse = Real(1.0) / env.distance[k];
+    const Real dg = (c.dtheta * c.cosine - g) * inverse;
+    const Real along = c.radial * (dg * (db.re * r[1] - da.im * r[2] - db.im * r[0]) -
+                                   da.re * c.dtheta * c.sine) + c.dradial * energy;
+    const Real radial = along * inverse, g_scaled = c.radial * g;
+    dE_dr[0] = radial * r[0] - g_scaled * db.im;
+    dE_dr[1] = radial * r[1] + g_scaled * db.re;
+    dE_dr[2] = radial * r[2] - g_scaled * da.im;
+  }
+
+  int n_species_, n_elements_, two_j_max_;
+  double r_cut_, rfac0_, rmin0_;
+  Buffer<double> radii_, weights_, sinner_, dinner_;
+  bool switch_, bzero_, wselfall_, chem_, bnorm_, inner_;
+
+  int n_whole_, n_half_, n_lower_, n_triples_, n_b_elements_;
+  int triple_[max_two_j + 1][max_two_j + 1][max_two_j + 1];
+  Buffer<Term> terms_;
+  Buffer<Element> elements_;
+  Buffer<ZBlock> blocks_;
+  Buffer<double> norm_, bzero_shift_;
+
+  Buffer<Complex<Real>> u_, y_, v_, sum_, z_;
+  Buffer<Folded> fold_;
+  Real level0_[128];
+};
+
+template <class Real>
+std::unique_ptr<Descriptor<Real>> make_bispectrum(Block& block, int n_species) {
+  return std::unique_ptr<Descriptor<Real>>(new Bispectrum<Real>(block, n_species));
+}
+
+template std::unique_ptr<Descriptor<Scalar>> make_bispectrum(Block&, int);
+template std::unique_ptr<Descriptor<Pack<MLPOT_WIDTH>>> make_bispectrum(Block&, int);
+
+MLPOT_END_KERNELS

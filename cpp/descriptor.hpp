@@ -1,0 +1,33 @@
+// Descriptor: describes the surroundings of an atom by size() invariant numbers q.
+//
+// To add one: a C++ file with a class like those in bispectrum.cpp, its line in make_descriptor()
+// (descriptor.cpp), its line in CMakeLists.txt, a slow NumPy twin in tests/oracle/, and its name in
+// tests/test_contract.py. See docs/adding_a_descriptor.md.
+#pragma once
+
+#include <memory>
+
+#include "batch.hpp"
+#include "block.hpp"
+#include "dual.hpp"
+
+MLPOT_BEGIN_KERNELS
+
+template <class Real>
+class Descriptor {
+ public:
+  virtual ~Descriptor() = default;
+  virtual int size() const = 0;
+  virtual double r_cut(int center, int neighbor) const = 0;  // Å, by species
+
+  // q_d of every lane's central atom: [size()].
+  virtual void compute(const Batch<Real>& env, Real* q) = 0;
+  // The adjoint, for the batch of the last compute(): dE_dr[j] = sum_d dE_dq[d] dq_d/dr_j: [env.n].
+  virtual void backprop(const Batch<Real>& env, const Real* dE_dq, Real (*dE_dr)[3]) = 0;
+};
+
+// The descriptor that block["type"] names, with the options of the block.
+template <class Real>
+std::unique_ptr<Descriptor<Real>> make_descriptor(Block& block, int n_species);
+
+MLPOT_END_KERNELS

@@ -1,0 +1,68 @@
+// Engine: a potential ready to run on one instruction set. The only door between the kernels, which
+// are compiled once for each set, and everything else.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "block.hpp"
+#include "neighborhood.hpp"
+
+namespace mlpot {
+
+// What an engine is built from: the parts of a model file it evaluates.
+struct EngineInput {
+  int n_species;
+  const int* atomic_numbers;      // [n_species]
+  const double* e0;               // [n_species] eV
+  double core_inner, core_outer;  // Å; no core when outer is 0
+  Block& descriptor;
+  Block& regressor;
+};
+
+// Where results are added; a null pointer: not wanted. Indices are the Neighborhood's.
+struct EngineOutput {
+  double* forces = nullptr;          // [n_atoms][3] eV/Å
+  double* energies = nullptr;        // [n_atoms] eV
+  double* virial = nullptr;          // [6] xx yy zz xy xz yz, sum of r_a f_b, eV
+  double* virials = nullptr;         // [n_atoms][6] half to the centre, half to the neighbour
+  double* centroid_virials = nullptr;  // [n_atoms][9] xx yy zz xy xz yz yx zx zy, to the neighbour
+};
+
+// Where design rows are added: derivatives of energy, forces and virial by each coefficient.
+struct DesignOutput {
+  int n_coefficients;      // of all species
+  double* energy;          // [n_coefficients]
+  double* forces;          // [n_atoms][3][n_coefficients]
+  double* virial;          // [9][n_coefficients], row a*3+b: sum of r_a f_b
+  const int* atom_of;      // [n_atoms of the Neighborhood] the atom of which each is an image
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  virtual int n_features() const = 0;
+  virtual int n_parameters() const = 0;        // of one species
+  virtual double r_cut(int a, int b) const = 0;  // Å, of everything inside it
+
+  virtual double evaluate(const Neighborhood& all, const EngineOutput& out) = 0;  // energy, eV
+  virtual void features(const Neighborhood& all, double* q) = 0;  // [n_atoms][n_features]
+  virtual void design(const Neighborhood& all, const DesignOutput& out) = 0;
+};
+
+// One such door for each instruction set this build has; kernels.cpp chooses.
+struct Kernels {
+  const char* name;
+  std::unique_ptr<Engine> (*make_engine)(const EngineInput&);
+  std::unique_ptr<Engine> (*make_scalar_engine)(const EngineInput&);  // one atom at a time
+};
+
+// The usable sets, slowest first ("scalar" is the baseline one atom at a time).
+std::vector<std::string> usable_kernels();
+// The named set, the fastest for "auto"; chosen: its name. Throws std::invalid_argument if there is
+// none of that name here.
+std::unique_ptr<Engine> make_engine(const std::string& kernels, const EngineInput& input,
+                                    std::string& chosen);
+
+}  // namespace mlpot

@@ -1,0 +1,27 @@
+#include "neighborhood.hpp"
+
+#include <cstdio>
+
+namespace mlpot {
+
+namespace {
+std::string message(double distance) {
+  char text[160];
+  std::snprintf(text, sizeof text,
+                "%.3g Å apart: closer than the potential can describe (add a core, \"zbl\", to the "
+                "model, or mend the structure)",
+                distance);
+  return text;
+}
+}  // namespace
+
+AtomsTooClose::AtomsTooClose(int i, int j, double distance)
+    : std::runtime_error(message(distance)), i(i), j(j), distance(distance) {}
+
+void throw_too_close(int i, int j, double distance) { throw AtomsTooClose(i, j, distance); }
+
+void throw_not_finite(int i) {
+  throw std::runtime_error("the energy of atom " + std::to_string(i) + " is not a finite number");
+}
+
+}  // namespace mlpot

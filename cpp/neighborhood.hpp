@@ -1,0 +1,30 @@
+// Who is around whom: the caller's view of atoms and neighbours, LAMMPS' full list or Python's.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace mlpot {
+
+struct Neighborhood {
+  int n_centers;
+  const int* centers;            // [n_centers] indices of the atoms whose energy is wanted
+  const int* n_neighbors;        // by atom index
+  const int* const* neighbors;   // by atom index
+  int neighbor_mask;             // bits of a neighbour entry that are its atom index
+  const double* x;               // [n_atoms][3] positions, Å; periodic images are atoms of their own
+  const int* type;               // [n_atoms]
+  const int* species_of_type;    // species of each type, -1: not ours
+};
+
+// Two atoms closer than the potential can describe.
+struct AtomsTooClose : std::runtime_error {
+  AtomsTooClose(int i, int j, double distance);
+  int i, j;  // atom indices of the Neighborhood
+  double distance;
+};
+
+[[noreturn]] void throw_too_close(int i, int j, double distance);
+[[noreturn]] void throw_not_finite(int i);
+
+}  // namespace mlpot

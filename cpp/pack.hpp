@@ -1,0 +1,149 @@
+// Pack<W>: W numbers side by side, one atom a lane. The only place with vector types.
+//
+// Everything a kernel may do with a number is here: + - * /, comparison and select, sqrt, exp, sincos.
+// exp and sincos follow Cody and Waite (argument reduction by constants split in parts) with the
+// polynomials of Sun's fdlibm and the Taylor series; they are good to 2 units in the last place for
+// |x| < 1e5 (sincos) and -708 < x < 709 (exp, clamped beyond).
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include "isa.hpp"
+
+MLPOT_BEGIN_KERNELS
+
+template <int W>
+struct VectorTypes {
+  typedef double Vector __attribute__((vector_size(W * 8)));
+  typedef std::int64_t Mask __attribute__((vector_size(W * 8)));
+};
+template <>
+struct VectorTypes<1> {
+  typedef double Vector;
+  typedef std::int64_t Mask;
+};
+
+template <int W>
+struct Pack {
+  using Vector = typename VectorTypes<W>::Vector;
+  using Mask = typename VectorTypes<W>::Mask;
+  static constexpr int width = W;
+
+  Vector v;
+
+  Pack() = default;
+  Pack(double x) : v(Vector{} + x) {}
+  template <class V, class = std::enable_if_t<std::is_same_v<V, Vector> && W != 1>>
+  Pack(V x) : v(x) {}
+
+  double operator[](int lane) const {
+    if constexpr (W == 1) return v;
+    else return v[lane];
+  }
+  void set(int lane, double x) {
+    if constexpr (W == 1) v = x;
+    else v[lane] = x;
+  }
+  Mask bits() const {
+    Mask m;
+    __builtin_memcpy(&m, &v, sizeof m);
+    return m;
+  }
+  static Pack of_bits(Mask m) {
+    Pack x;
+    __builtin_memcpy(&x.v, &m, sizeof m);
+    return x;
+  }
+
+  Pack& operator+=(Pack b) { v += b.v; return *this; }
+  Pack& operator-=(Pack b) { v -= b.v; return *this; }
+  Pack& operator*=(Pack b) { v *= b.v; return *this; }
+  friend Pack operator+(Pack a, Pack b) { return a.v + b.v; }
+  friend Pack operator-(Pack a, Pack b) { return a.v - b.v; }
+  friend Pack operator*(Pack a, Pack b) { return a.v * b.v; }
+  friend Pack operator/(Pack a, Pack b) { return a.v / b.v; }
+  friend Pack operator-(Pack a) { return -a.v; }
+  friend Mask operator<(Pack a, Pack b) { return a.v < b.v; }
+  friend Mask operator>(Pack a, Pack b) { return a.v > b.v; }
+  friend Mask operator<=(Pack a, Pack b) { return a.v <= b.v; }
+  friend Mask operator>=(Pack a, Pack b) { return a.v >= b.v; }
+};
+
+// One atom at a time: the same text compiled for one number, for tests.
+using Scalar = Pack<1>;
+
+template <int W>
+inline Pack<W> select(typename Pack<W>::Mask condition, Pack<W> yes, Pack<W> no) {
+  return condition ? yes.v : no.v;
+}
+
+template <int W>
+inline Pack<W> sqrt(Pack<W> a) {
+  Pack<W> root;
+  for (int lane = 0; lane < W; lane++) root.set(lane, __builtin_sqrt(a[lane]));
+  return root;
+}
+
+namespace detail {
+
+// Round to the nearest integer by adding 1.5 * 2^52: the integer is then also in the low bits.
+constexpr double magic = 6755399441055744.0;
+
+template <int W>
+inline Pack<W> round(Pack<W> x, typename Pack<W>::Mask& integer) {
+  const Pack<W> shifted = x + Pack<W>(magic);
+  integer = shifted.bits() - Pack<W>(magic).bits();
+  return shifted - Pack<W>(magic);
+}
+
+// c[0] + c[1] x + ... + c[n-1] x^(n-1), by Horner's rule.
+template <class Real, int n>
+inline Real polynomial(Real x, const double (&c)[n]) {
+  Real sum = c[n - 1];
+  for (int k = n - 2; k >= 0; k--) sum = sum * x + Real(c[k]);
+  return sum;
+}
+
+}  // namespace detail
+
+template <int W>
+inline void sincos(Pack<W> x, Pack<W>& sine, Pack<W>& cosine) {
+  using Real = Pack<W>;
+  static constexpr double s[] = {-1.66666666666666324348e-01, 8.33333333332248946124e-03,
+                                 -1.98412698298579493134e-04, 2.75573137070700676789e-06,
+                                 -2.50507602534068634195e-08, 1.58969099521155010221e-10};
+  static constexpr double c[] = {4.16666666666666019037e-02,  -1.38888888888741095749e-03,
+                                 2.48015872894767294178e-05,  -2.75573143513906633035e-07,
+                                 2.08757232129817482790e-09,  -1.13596475577881948265e-11};
+  typename Real::Mask quadrant;
+  const Real n = detail::round(x * Real(6.36619772367581382433e-01), quadrant);
+  Real r = x - n * Real(1.57079632673412561417e+00);  // pi/2 in three parts
+  r = r - n * Real(6.07710050630396597660e-11);
+  r = r - n * Real(2.02226624879595063154e-21);
+  const Real z = r * r;
+  const Real sin_r = r + r * z * detail::polynomial(z, s);
+  const Real cos_r = Real(1.0) - Real(0.5) * z + z * z * detail::polynomial(z, c);
+  const typename Real::Mask swap = (quadrant & 1) != 0;
+  const Real sin_q = select(swap, cos_r, sin_r), cos_q = select(swap, sin_r, cos_r);
+  sine = select((quadrant & 2) != 0, -sin_q, sin_q);
+  cosine = select(((quadrant + 1) & 2) != 0, -cos_q, cos_q);
+}
+
+template <int W>
+inline Pack<W> exp(Pack<W> x) {
+  using Real = Pack<W>;
+  static constexpr double taylor[] = {1.0,          1.0,          1. / 2,        1. / 6,       1. / 24,
+                                      1. / 120,     1. / 720,     1. / 5040,     1. / 40320,   1. / 362880,
+                                      1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800.};
+  x = select(x < Real(-708.0), Real(-708.0), x);
+  x = select(x > Real(709.0), Real(709.0), x);
+  typename Real::Mask integer;
+  const Real n = detail::round(x * Real(1.44269504088896338700e+00), integer);
+  Real r = x - n * Real(6.93147180369123816490e-01);  // ln 2 in two parts
+  r = r - n * Real(1.90821492927058770002e-10);
+  const Real power = Real::of_bits((integer + 1023) << 52);
+  return detail::polynomial(r, taylor) * power;
+}
+
+MLPOT_END_KERNELS

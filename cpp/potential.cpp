@@ -1,0 +1,98 @@
+#include "potential.hpp"
+
+#include <algorithm>
+
+#include "elements.hpp"
+#include "sha256.hpp"
+
+namespace mlpot {
+
+namespace {
+
+constexpr int newest_version = 1;
+
+// The hash is that of the whole file with the hash itself written as zeros.
+void check_hash(Block& file, const std::string& text) {
+  const std::string stored = file.text("sha256"), key = "\"sha256\": \"";
+  const std::size_t at = text.rfind(key);
+  if (at == std::string::npos || stored.size() != 64 || at + key.size() + 64 > text.size() ||
+      text.compare(at + key.size(), 64, stored) != 0)
+    file.refuse("sha256", "expected \"sha256\": \"<64 hexadecimal digits>\" as the last key");
+  std::string zeroed = text;
+  zeroed.replace(at + key.size(), 64, std::string(64, '0'));
+  if (sha256(zeroed) != stored)
+    file.refuse("sha256", "does not match the content: the file was edited or damaged");
+}
+
+std::vector<std::string> read_elements(Block& file, std::vector<int>& numbers) {
+  const std::vector<std::string> elements = file.words("elements");
+  if (elements.empty()) file.refuse("elements", "expected at least one element");
+  for (const std::string& symbol : elements) {
+    numbers.push_back(atomic_number(symbol));
+    if (numbers.back() == 0) file.refuse("elements", "no such element: \"" + symbol + "\"");
+    if (std::count(elements.begin(), elements.end(), symbol) > 1)
+      file.refuse("elements", "\"" + symbol + "\" is there twice");
+  }
+  return elements;
+}
+
+void read_core(Block& file, double& inner, double& outer) {
+  if (file.is_null("core")) return;
+  Block core = file.child("core");
+  const char* const known[] = {"zbl"};
+  core.choice("type", known);
+  inner = core.number("inner", 0.0, 100.0);
+  outer = core.number("outer", 1e-3, 100.0);
+  if (outer <= inner) core.refuse("outer", "it must be larger than inner");
+  core.finish();
+}
+
+void refuse_reserved(Block& file, const char* key) {
+  if (!file.is_null(key)) file.refuse(key, "expected null: this version of mlpot cannot evaluate it");
+}
+
+}  // namespace
+
+Potential::Potential(const std::string& text, const std::string& where, const std::string& kernels) {
+  Block file(text, where);
+  const char* const format[] = {"mlpot"};
+  file.choice("format", format);
+  if (file.integer("version", 1, 1, 1000000) > newest_version)
+    file.refuse("version", "the file is newer than this mlpot, which reads up to version " +
+                               std::to_string(newest_version) + ": upgrade mlpot");
+  check_hash(file, text);
+
+  name_ = file.text("name");
+  Block units = file.child("units");
+  const char *const ev[] = {"eV"}, *const angstrom[] = {"angstrom"};
+  units.choice("energy", ev);
+  units.choice("length", angstrom);
+  units.finish();
+
+  std::vector<int> numbers;
+  elements_ = read_elements(file, numbers);
+  const int n = static_cast<int>(elements_.size());
+  std::vector<double> e0(n);
+  file.numbers("E0", n, 0.0, -1e300, 1e300, e0.data());
+  double inner = 0.0, outer = 0.0;
+  read_core(file, inner, outer);
+  for (const char* key : {"pair", "scaling", "ranges"}) refuse_reserved(file, key);
+  file.pass_over("provenance");
+
+  Block descriptor = file.child("descriptor"), regressor = file.child("regressor");
+  engine_ = make_engine(kernels, {n, numbers.data(), e0.data(), inner, outer, descriptor, regressor},
+                        kernels_);
+  descriptor.finish();
+  regressor.finish();
+  file.finish();
+}
+
+double Potential::r_cut() const {
+  double largest = 0.0;
+  for (std::size_t a = 0; a < elements_.size(); a++)
+    for (std::size_t b = 0; b < elements_.size(); b++)
+      largest = std::max(largest, engine_->r_cut(static_cast<int>(a), static_cast<int>(b)));
+  return largest;
+}
+
+}  // namespace mlpot

@@ -1,0 +1,29 @@
+// Regressor: the energy of an atom from its descriptor q.
+#pragma once
+
+#include <memory>
+
+#include "block.hpp"
+#include "buffer.hpp"
+#include "dual.hpp"
+#include "pack.hpp"
+
+MLPOT_BEGIN_KERNELS
+
+template <class Real>
+class Regressor {
+ public:
+  virtual ~Regressor() = default;
+  virtual int n_parameters() const = 0;  // of one species
+
+  // The energy of a central atom of the species, and its derivative by q: [n_features].
+  virtual Real energy(int species, const Real* q, Real* dE_dq) = 0;
+  // Derivative of the energy by each parameter of the species: [n_parameters()].
+  virtual void parameter_gradient(int species, const Real* q, Real* dE_dw) = 0;
+};
+
+// The regressor that block["type"] names, with its parameters.
+template <class Real>
+std::unique_ptr<Regressor<Real>> make_regressor(Block& block, int n_species, int n_features);
+
+MLPOT_END_KERNELS

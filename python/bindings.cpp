@@ -1,0 +1,197 @@
+// mlpot._core: the C++ core for Python. Thin: shapes are checked, images are folded back, no more.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <mutex>
+
+#include "neighbors.hpp"
+#include "potential.hpp"
+#include "sha256.hpp"
+
+namespace py = pybind11;
+using namespace py::literals;
+using namespace mlpot;
+
+namespace {
+
+using Doubles = py::array_t<double, py::array::c_style | py::array::forcecast>;
+using Ints = py::array_t<int, py::array::c_style | py::array::forcecast>;
+using Flags = py::array_t<bool, py::array::c_style | py::array::forcecast>;
+
+// Both at once would share one engine's working memory.
+struct SharedPotential {
+  Potential potential;
+  std::mutex busy;
+  SharedPotential(const std::string& text, const std::string& where, const std::string& kernels)
+      : potential(text, where, kernels) {}
+};
+
+void require(bool good, const char* message) {
+  if (!good) throw std::invalid_argument(message);
+}
+
+NeighborList neighbors_of(const Potential& potential, const Doubles& positions, const Doubles& cell,
+                          const Flags& pbc, const Ints& species) {
+  require(positions.ndim() == 2 && positions.shape(1) == 3, "positions: expected shape (n, 3)");
+  require(cell.ndim() == 2 && cell.shape(0) == 3 && cell.shape(1) == 3, "cell: expected shape (3, 3)");
+  require(pbc.ndim() == 1 && pbc.shape(0) == 3, "pbc: expected shape (3,)");
+  require(species.ndim() == 1 && species.shape(0) == positions.shape(0),
+          "species: expected one for each position");
+  return NeighborList(static_cast<int>(positions.shape(0)), positions.data(), cell.data(), pbc.data(),
+                      species.data(), static_cast<int>(potential.elements().size()),
+                      potential.r_cut());
+}
+
+py::array_t<double> zeros(std::vector<py::ssize_t> shape) {
+  py::array_t<double> array(shape);
+  std::fill_n(array.mutable_data(), array.size(), 0.0);
+  return array;
+}
+
+// Calls work(neighborhood), and names the atoms by their place in the structure if they are too close.
+template <class Work>
+auto on_neighbors(SharedPotential& shared, const NeighborList& list, Work work) {
+  try {
+    const std::lock_guard<std::mutex> guard(shared.busy);
+    return work(shared.potential.engine(), list.view());
+  } catch (const AtomsTooClose& e) {
+    throw AtomsTooClose(list.atom_of()[e.i], list.atom_of()[e.j], e.distance);
+  }
+}
+
+py::dict evaluate(SharedPotential& shared, const Doubles& positions, const Doubles& cell,
+                  const Flags& pbc, const Ints& species) {
+  const py::ssize_t n = positions.shape(0);
+  py::array_t<double> energies = zeros({n}), forces = zeros({n, 3}), strain = zeros({3, 3});
+  double *e = energies.mutable_data(), *f = forces.mutable_data(), *s = strain.mutable_data();
+  double energy = 0.0;
+  {
+    py::gil_scoped_release release;
+    const NeighborList list = neighbors_of(shared.potential, positions, cell, pbc, species);
+    std::vector<double> all_forces(3 * list.n_atoms(), 0.0);
+    double virial[6] = {};
+    energy = on_neighbors(shared, list, [&](Engine& engine, const Neighborhood& all) {
+      EngineOutput out;
+      out.forces = all_forces.data();
+      out.energies = e;
+      out.virial = virial;
+      return engine.evaluate(all, out);
+    });
+    for (int i = 0; i < list.n_atoms(); i++)
+      for (int axis = 0; axis < 3; axis++) f[3 * list.atom_of()[i] + axis] += all_forces[3 * i + axis];
+    const int voigt[9] = {0, 3, 4, 3, 1, 5, 4, 5, 2};
+    for (int k = 0; k < 9; k++) s[k] = -virial[voigt[k]];
+  }
+  return py::dict("energy"_a = energy, "energies"_a = energies, "forces"_a = forces,
+                  "dE_dstrain"_a = strain);
+}
+
+py::array_t<double> features(SharedPotential& shared, const Doubles& positions, const Doubles& cell,
+                             const Flags& pbc, const Ints& species) {
+  py::array_t<double> q = zeros({positions.shape(0), shared.potential.engine().n_features()});
+  double* to = q.mutable_data();
+  py::gil_scoped_release release;
+  const NeighborList list = neighbors_of(shared.potential, positions, cell, pbc, species);
+  on_neighbors(shared, list, [&](Engine& engine, const Neighborhood& all) {
+    engine.features(all, to);
+    return 0;
+  });
+  return q;
+}
+
+py::dict design(SharedPotential& shared, const Doubles& positions, const Doubles& cell,
+                const Flags& pbc, const Ints& species) {
+  const int n_coefficients = static_cast<int>(shared.potential.elements().size()) *
+                             shared.potential.engine().n_parameters();
+  const py::ssize_t n = positions.shape(0);
+  py::array_t<double> energy = zeros({n_coefficients}), forces = zeros({n, 3, n_coefficients}),
+                      strain = zeros({3, 3, n_coefficients});
+  DesignOutput out = {n_coefficients, energy.mutable_data(), forces.mutable_data(),
+                      strain.mutable_data(), nullptr};
+  {
+    py::gil_scoped_release release;
+    const NeighborList list = neighbors_of(shared.potential, positions, cell, pbc, species);
+    out.atom_of = list.atom_of();
+    on_neighbors(shared, list, [&](Engine& engine, const Neighborhood& all) {
+      engine.design(all, out);
+      return 0;
+    });
+    for (int k = 0; k < 9 * n_coefficients; k++) out.virial[k] = -out.virial[k];
+  }
+  return py::dict("energy"_a = energy, "forces"_a = forces, "dE_dstrain"_a = strain);
+}
+
+// An engine with the blocks' defaults and coefficients of zero, to ask for sizes.
+template <class Ask>
+auto with_blocks(const std::string& descriptor, const std::string& regressor, int n_species, Ask ask) {
+  Block d(descriptor, "descriptor", Block::Missing::takes_default);
+  Block r(regressor, "regressor", Block::Missing::takes_default);
+  const std::vector<int> numbers(n_species, 1);
+  const std::vector<double> e0(n_species, 0.0);
+  std::string kernels;
+  const auto engine = make_engine("auto", {n_species, numbers.data(), e0.data(), 0.0, 0.0, d, r}, kernels);
+  d.finish();
+  r.finish();
+  return ask(*engine, d, r);
+}
+
+py::dict describe(const std::string& descriptor, const std::string& regressor, int n_species) {
+  return with_blocks(descriptor, regressor, n_species, [&](Engine& engine, Block& d, Block&) {
+    double r_cut = 0.0;
+    for (int a = 0; a < n_species; a++)
+      for (int b = 0; b < n_species; b++) r_cut = std::max(r_cut, engine.r_cut(a, b));
+    return py::dict("size"_a = engine.n_features(), "block"_a = d.complete(), "r_cut"_a = r_cut,
+                    "n_parameters"_a = engine.n_parameters());
+  });
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "The C++ core of mlpot: the kernels that also run inside LAMMPS. Units: eV, Å.";
+  py::register_exception<ModelError>(m, "ModelError", PyExc_ValueError);
+  static py::exception<AtomsTooClose> too_close(m, "AtomsTooClose", PyExc_ValueError);
+  py::register_exception_translator([](std::exception_ptr p) {
+    try {
+      if (p) std::rethrow_exception(p);
+    } catch (const AtomsTooClose& e) {
+      const std::string message = "atoms " + std::to_string(e.i) + " and " + std::to_string(e.j) +
+                                  " (counted from 0) are " + e.what();
+      py::set_error(too_close, message.c_str());
+    }
+  });
+
+  m.def("kernels", &usable_kernels, "Instruction sets usable on this processor, slowest first.");
+  m.def("sha256", [](const std::string& bytes) { return sha256(bytes); }, "bytes"_a);
+  m.def("describe", &describe, "descriptor"_a, "regressor"_a = R"({"type": "linear"})", "n_species"_a = 1,
+        "What a descriptor block (JSON text) makes: dict of size (numbers an atom), block (the JSON with\n"
+        "every default written out), r_cut (Å), n_parameters (coefficients of one species with the\n"
+        "regressor block). Raises ModelError naming the key.");
+
+  const char* arguments =
+      "positions (n, 3) Å, cell (3, 3) Å with lattice vectors as rows, pbc (3,), species (n,).";
+  py::class_<SharedPotential>(m, "Potential",
+                              "A model file's text, read strictly (raises ModelError), ready to run.")
+      .def(py::init<const std::string&, const std::string&, const std::string&>(), "text"_a,
+           "where"_a = "model", "kernels"_a = "auto")
+      .def_property_readonly("name", [](SharedPotential& s) { return s.potential.name(); })
+      .def_property_readonly("elements", [](SharedPotential& s) { return s.potential.elements(); })
+      .def_property_readonly("kernels", [](SharedPotential& s) { return s.potential.kernels(); })
+      .def_property_readonly("r_cut", [](SharedPotential& s) { return s.potential.r_cut(); })
+      .def_property_readonly("n_features",
+                             [](SharedPotential& s) { return s.potential.engine().n_features(); })
+      .def_property_readonly("n_parameters",
+                             [](SharedPotential& s) {
+                               return s.potential.engine().n_parameters() *
+                                      s.potential.elements().size();
+                             })
+      .def("evaluate", &evaluate, "positions"_a, "cell"_a, "pbc"_a, "species"_a,
+           (std::string("dict of energy (eV), energies (n,), forces (n, 3) eV/Å, dE_dstrain (3, 3) eV.\n") +
+            arguments).c_str())
+      .def("features", &features, "positions"_a, "cell"_a, "pbc"_a, "species"_a,
+           (std::string("Descriptors (n, n_features).\n") + arguments).c_str())
+      .def("design", &design, "positions"_a, "cell"_a, "pbc"_a, "species"_a,
+           (std::string("Derivatives by each of P = n_parameters coefficients, species by species: dict of\n"
+                        "energy (P,), forces (n, 3, P), dE_dstrain (3, 3, P).\n") + arguments).c_str());
+}

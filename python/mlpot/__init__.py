@@ -1,0 +1,1 @@
+"""mlpot: machine-learned interatomic potentials, every descriptor with every regressor."""
