@@ -45,18 +45,22 @@ double half_weight(int j, int mb, int ma) {
   return 2 * ma < j ? 2.0 : 2 * ma == j ? 1.0 : 0.0;
 }
 
-struct Term {  // coefficient * U[first] * U[second]
-  double coefficient;
+struct Product {  // U[first] * U[second], which all j of one (j1, j2, mb, ma) share
   int first, second;
 };
 
-struct Element {  // one element of one Z_j1j2^j: terms begin .. end
-  int begin, end, at, block;  // at: where the element is in U
+struct Group {  // the elements of Z_j1j2^j with one pair of projections, for n values of j
+  int begin, end;    // products
+  int coefficients;  // [end - begin][n]
+  int elements, n;
+};
+
+struct Element {  // one element of one Z_j1j2^j; at: where the element is in U
+  int at, block;
   double weight;
 };
 
-struct ZBlock {  // Z_j1j2^j and where it enters the energy: B (j1,j2,j) and its permutations, -1: none
-  int j;
+struct ZBlock {  // where Z_j1j2^j enters the energy: B (j1,j2,j) and its permutations, -1: none
   int last, middle, first;
   double factor;  // of the permuted ones
 };
@@ -71,7 +75,7 @@ class Bispectrum : public Descriptor<Real> {
     n_whole_ = whole(two_j_max_ + 1);
     n_half_ = half(two_j_max_ + 1);
     n_lower_ = half(two_j_max_);
-    build_terms();
+    build_blocks();
     build_norms();
     u_.grow(n_elements_ * n_whole_);
     y_.grow(n_elements_ * n_whole_);
@@ -126,8 +130,8 @@ class Bispectrum : public Descriptor<Real> {
     n_elements_ = chem_ ? n_species_ : 1;
   }
 
-  // All Z_j1j2^j (j2 <= j1), those that B is made of (j >= j1) first.
-  void build_terms() {
+  // All Z_j1j2^j with j2 <= j1.
+  void build_blocks() {
     n_triples_ = 0;
     for (int j1 = 0; j1 <= two_j_max_; j1++)
       for (int j2 = 0; j2 <= j1; j2++)
@@ -136,52 +140,54 @@ class Bispectrum : public Descriptor<Real> {
             triple_[j1][j2][j] = n_triples_++;
             bzero_shift_.push(bnorm_ ? 1.0 : j + 1.0);
           }
-    for (int of_b = 1; of_b >= 0; of_b--) {
-      for (int j1 = 0; j1 <= two_j_max_; j1++)
-        for (int j2 = 0; j2 <= j1; j2++)
-          for (int j = j1 - j2; j <= two_j_max_ && j <= j1 + j2; j += 2)
-            if ((j >= j1) == (of_b == 1)) build_block(j1, j2, j);
-      if (of_b) n_b_elements_ = elements_.used();
-    }
-  }
-
-  void build_block(int j1, int j2, int j) {
-    ZBlock z;
-    z.j = j;
-    z.last = j >= j1 ? triple_[j1][j2][j] : -1;
-    z.middle = j1 >= j && j >= j2 ? triple_[j][j2][j1] : -1;
-    z.first = j2 >= j ? triple_[j2][j][j1] : -1;
-    z.factor = bnorm_ ? 1.0 : (j1 + 1.0) / (j + 1.0);
-    blocks_.push(z);
-    for (int mb = 0; 2 * mb <= j; mb++)
-      for (int ma = 0; ma <= j; ma++)
-        if (half_weight(j, mb, ma) > 0.0) build_element(j1, j2, j, mb, ma);
-  }
-
-  void build_element(int j1, int j2, int j, int mb, int ma) {
-    const int shift = (j1 + j2 - j) / 2;
-    const bool symmetric = j1 == j2 && !chem_;  // then terms (1,2) and (2,1) are equal
-    Element z;
-    z.begin = terms_.used();
-    z.at = whole(j) + mb * (j + 1) + ma;
-    z.block = blocks_.used() - 1;
-    z.weight = half_weight(j, mb, ma);
-    for (int mb1 = 0; mb1 <= j1; mb1++) {
-      const int mb2 = mb + shift - mb1;
-      if (mb2 < 0 || mb2 > j2) continue;
-      const double cb = clebsch_gordan(j1, 2 * mb1 - j1, j2, 2 * mb2 - j2, j);
-      for (int ma1 = 0; ma1 <= j1; ma1++) {
-        const int ma2 = ma + shift - ma1;
-        if (ma2 < 0 || ma2 > j2) continue;
-        double c = cb * clebsch_gordan(j1, 2 * ma1 - j1, j2, 2 * ma2 - j2, j);
-        if (bnorm_) c /= j + 1.0;
-        const int first = whole(j1) + mb1 * (j1 + 1) + ma1, second = whole(j2) + mb2 * (j2 + 1) + ma2;
-        if (c == 0.0 || (symmetric && first < second)) continue;
-        terms_.push({symmetric && first > second ? 2.0 * c : c, first, second});
+    for (int j1 = 0; j1 <= two_j_max_; j1++)
+      for (int j2 = 0; j2 <= j1; j2++) {
+        const int first_block = blocks_.used();
+        for (int j = j1 - j2; j <= two_j_max_ && j <= j1 + j2; j += 2) {
+          ZBlock z;
+          z.last = j >= j1 ? triple_[j1][j2][j] : -1;
+          z.middle = j1 >= j && j >= j2 ? triple_[j][j2][j1] : -1;
+          z.first = j2 >= j ? triple_[j2][j][j1] : -1;
+          z.factor = bnorm_ ? 1.0 : (j1 + 1.0) / (j + 1.0);
+          blocks_.push(z);
+        }
+        for (int mb = -(j1 + j2); mb <= 0; mb += 2)
+          for (int ma = -(j1 + j2); ma <= (mb < 0 ? j1 + j2 : 0); ma += 2)
+            build_group(j1, j2, first_block, mb, ma);
       }
-    }
-    z.end = terms_.used();
-    elements_.push(z);
+    beta_.grow(blocks_.used());
+  }
+
+  // The elements with projections mb, ma (doubled, from -j to j) of every j that has them.
+  void build_group(int j1, int j2, int first_block, int mb, int ma) {
+    Group group = {products_.used(), 0, coefficients_.used(), elements_.used(), 0};
+    int levels[max_two_j];
+    for (int j = j1 - j2; j <= two_j_max_ && j <= j1 + j2; j += 2)
+      if (j + mb >= 0 && j + ma >= 0 && j >= ma) {
+        const int row = (j + mb) / 2, column = (j + ma) / 2;
+        elements_.push({whole(j) + row * (j + 1) + column, first_block + (j - j1 + j2) / 2,
+                        half_weight(j, row, column)});
+        levels[group.n++] = j;
+      }
+    if (group.n == 0) return;
+    const bool symmetric = j1 == j2 && !chem_;  // then products (1,2) and (2,1) are equal
+    for (int b1 = -j1; b1 <= j1; b1 += 2)
+      for (int a1 = -j1; a1 <= j1; a1 += 2) {
+        const int b2 = mb - b1, a2 = ma - a1;
+        if (b2 < -j2 || b2 > j2 || a2 < -j2 || a2 > j2) continue;
+        const int first = whole(j1) + (j1 + b1) / 2 * (j1 + 1) + (j1 + a1) / 2;
+        const int second = whole(j2) + (j2 + b2) / 2 * (j2 + 1) + (j2 + a2) / 2;
+        if (symmetric && first < second) continue;
+        products_.push({first, second});
+        const double twice = symmetric && first > second ? 2.0 : 1.0;
+        for (int k = 0; k < group.n; k++) {
+          const int j = levels[k];
+          coefficients_.push(twice * clebsch_gordan(j1, b1, j2, b2, j) *
+                             clebsch_gordan(j1, a1, j2, a2, j) / (bnorm_ ? j + 1.0 : 1.0));
+        }
+      }
+    group.end = products_.used();
+    groups_.push(group);
   }
 
   void build_norms() {
@@ -289,33 +295,56 @@ class Bispectrum : public Descriptor<Real> {
     }
   }
 
-  Complex<Real> z_element(const Element& z, const Complex<Real>* u1, const Complex<Real>* u2) const {
-    Real re(0.0), im(0.0);
-    for (int t = z.begin; t < z.end; t++) {
-      const Complex<Real> p = u1[terms_[t].first], q = u2[terms_[t].second];
-      const Real c(terms_[t].coefficient);
-      re += c * (p.re * q.re - p.im * q.im);
-      im += c * (p.re * q.im + p.im * q.re);
+  template <int n>
+  void z_of_group(const Group& group, const Complex<Real>* u1, const Complex<Real>* u2,
+                  Complex<Real>* z) const {
+    Real re[n], im[n];
+    for (int k = 0; k < n; k++) re[k] = im[k] = Real(0.0);
+    const double* c = coefficients_.begin() + group.coefficients;
+    for (int t = group.begin; t < group.end; t++, c += n) {
+      const Complex<Real> p = u1[products_[t].first], q = u2[products_[t].second];
+      const Real product_re = p.re * q.re - p.im * q.im, product_im = p.re * q.im + p.im * q.re;
+      for (int k = 0; k < n; k++) {
+        re[k] += Real(c[k]) * product_re;
+        im[k] += Real(c[k]) * product_im;
+      }
     }
-    return {re, im};
+    for (int k = 0; k < n; k++) z[group.elements + k] = {re[k], im[k]};
   }
 
-  // B from U; keeps the Z that were needed.
+  void all_z(const Complex<Real>* u1, const Complex<Real>* u2, Complex<Real>* z) const {
+    for (int g = 0; g < groups_.used(); g++) {
+      const Group& group = groups_[g];
+      switch (group.n) {  // at most max_two_j/2 + 1
+        case 1: z_of_group<1>(group, u1, u2, z); break;
+        case 2: z_of_group<2>(group, u1, u2, z); break;
+        case 3: z_of_group<3>(group, u1, u2, z); break;
+        case 4: z_of_group<4>(group, u1, u2, z); break;
+        case 5: z_of_group<5>(group, u1, u2, z); break;
+        case 6: z_of_group<6>(group, u1, u2, z); break;
+        case 7: z_of_group<7>(group, u1, u2, z); break;
+        default: z_of_group<8>(group, u1, u2, z);
+      }
+    }
+  }
+
+  // Z and B from U.
   void contract(const Batch<Real>& env, Real* q) {
-    const int n = n_elements_;
+    const int n = n_elements_, n_z = elements_.used();
     for (int i = 0; i < size(); i++) q[i] = Real(0.0);
     for (int e1 = 0; e1 < n; e1++)
       for (int e2 = 0; e2 < n; e2++) {
-        Complex<Real>* z = z_.begin() + (e1 * n + e2) * n_b_elements_;
-        const Complex<Real>*u1 = u_.begin() + e1 * n_whole_, *u2 = u_.begin() + e2 * n_whole_;
-        for (int i = 0; i < n_b_elements_; i++) {
-          const Element& element = elements_[i];
-          z[i] = z_element(element, u1, u2);
-          const Real weight(element.weight);
-          for (int e3 = 0; e3 < n; e3++) {
-            const Complex<Real> u = u_[e3 * n_whole_ + element.at];
-            q[((e1 * n + e2) * n + e3) * n_triples_ + blocks_[element.block].last] +=
-                weight * (u.re * z[i].re + u.im * z[i].im);
+        Complex<Real>* z = z_.begin() + (e1 * n + e2) * n_z;
+        all_z(u_.begin() + e1 * n_whole_, u_.begin() + e2 * n_whole_, z);
+        for (int e3 = 0; e3 < n; e3++) {
+          const Complex<Real>* u = u_.begin() + e3 * n_whole_;
+          Real* b = q + ((e1 * n + e2) * n + e3) * n_triples_;
+          for (int i = 0; i < n_z; i++) {
+            const Element& element = elements_[i];
+            const int triple = blocks_[element.block].last;
+            if (triple < 0) continue;
+            const Complex<Real> x = u[element.at];
+            b[triple] += Real(element.weight) * (x.re * z[i].re + x.im * z[i].im);
           }
         }
       }
@@ -332,31 +361,31 @@ class Bispectrum : public Descriptor<Real> {
 
   // Y: half the derivative of the energy by the elements of the upper half of U.
   void adjoint_of_u(const Real* dE_dq) {
-    const int n = n_elements_;
+    const int n = n_elements_, n_z = elements_.used();
     for (int i = 0; i < n * n_whole_; i++) y_[i] = {Real(0.0), Real(0.0)};
     for (int e1 = 0; e1 < n; e1++)
-      for (int e2 = 0; e2 < n; e2++) {
-        const Complex<Real>* kept = z_.begin() + (e1 * n + e2) * n_b_elements_;
-        const Complex<Real>*u1 = u_.begin() + e1 * n_whole_, *u2 = u_.begin() + e2 * n_whole_;
-        for (int i = 0; i < elements_.used(); i++) {
-          const Element& element = elements_[i];
-          const ZBlock& block = blocks_[element.block];
-          const Complex<Real> z = i < n_b_elements_ ? kept[i] : z_element(element, u1, u2);
-          for (int e3 = 0; e3 < n; e3++) {
-            Real beta(0.0);
-            if (block.last >= 0) beta += dE_dq[((e1 * n + e2) * n + e3) * n_triples_ + block.last];
+      for (int e2 = 0; e2 < n; e2++)
+        for (int e3 = 0; e3 < n; e3++) {
+          const auto triple = [=](int x1, int x2, int x3) {
+            return dE_dq + ((x1 * n + x2) * n + x3) * n_triples_;
+          };
+          for (int k = 0; k < blocks_.used(); k++) {
+            const ZBlock& block = blocks_[k];
             Real permuted(0.0);
-            if (block.middle >= 0)
-              permuted += dE_dq[((e3 * n + e2) * n + e1) * n_triples_ + block.middle];
-            if (block.first >= 0)
-              permuted += dE_dq[((e2 * n + e3) * n + e1) * n_triples_ + block.first];
-            beta += Real(block.factor) * permuted;
-            Complex<Real>& y = y_[e3 * n_whole_ + element.at];
-            y.re += beta * z.re;
-            y.im += beta * z.im;
+            if (block.middle >= 0) permuted += triple(e3, e2, e1)[block.middle];
+            if (block.first >= 0) permuted += triple(e2, e3, e1)[block.first];
+            beta_[k] = Real(block.factor) * permuted;
+            if (block.last >= 0) beta_[k] += triple(e1, e2, e3)[block.last];
+          }
+          const Complex<Real>* z = z_.begin() + (e1 * n + e2) * n_z;
+          Complex<Real>* y = y_.begin() + e3 * n_whole_;
+          for (int i = 0; i < n_z; i++) {
+            const Real beta = beta_[elements_[i].block];
+            Complex<Real>& to = y[elements_[i].at];
+            to.re += beta * z[i].re;
+            to.im += beta * z[i].im;
           }
         }
-      }
   }
 
   // t = dE/d(conj v) of the upper half; then the derivatives of v_j by a and b, which are v_(j-1),
@@ -442,11 +471,14 @@ class Bispectrum : public Descriptor<Real> {
   Buffer<double> radii_, weights_, sinner_, dinner_;
   bool switch_, bzero_, wselfall_, chem_, bnorm_, inner_;
 
-  int n_whole_, n_half_, n_lower_, n_triples_, n_b_elements_;
+  int n_whole_, n_half_, n_lower_, n_triples_;
   int triple_[max_two_j + 1][max_two_j + 1][max_two_j + 1];
-  Buffer<Term> terms_;
+  Buffer<Product> products_;
+  Buffer<double> coefficients_;
+  Buffer<Group> groups_;
   Buffer<Element> elements_;
   Buffer<ZBlock> blocks_;
+  Buffer<Real> beta_;
   Buffer<double> norm_, bzero_shift_;
 
   Buffer<Complex<Real>> u_, y_, v_, sum_, z_;
