@@ -120,7 +120,7 @@ class Bispectrum : public Descriptor<Real> {
     bzero_ = block.flag("bzeroflag", true);
     wselfall_ = block.flag("wselfallflag", false);
     chem_ = block.flag("chemflag", false);
-    bnorm_ = block.flag("bnormflag", chem_);
+    bnorm_ = block.flag("bnormflag", false);
     inner_ = block.flag("switchinnerflag", false);
     const int n_inner = inner_ ? n_species_ : 0;
     block.numbers("sinner", n_inner, 0.0, 0.0, 100.0, sinner_.grow(n_species_));

@@ -1,0 +1,89 @@
+"""mlpot init, fit and evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlpot.cli.screen import progress_bar, stderr, stdout
+
+
+def init(
+    file: Annotated[Path, typer.Argument(help="The file to write.")] = Path("fit.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a commented configuration for [bold]mlpot fit[/]."""
+    from mlpot.config import example_config
+    from mlpot.errors import InputError
+    from mlpot.files import write_atomic
+
+    if file.exists() and not force:
+        raise InputError(f"{file}: is there already; --force replaces it")
+    write_atomic(file, example_config())
+    stdout.print(f"{file}: set name, data and elements' radii in it, then: mlpot fit {file}")
+
+
+def fit(
+    config: Annotated[Path, typer.Argument(help="The YAML file; [bold]mlpot init[/] writes one.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder, instead of the one in CONFIG.")
+    ] = None,
+    max_memory: Annotated[
+        str, typer.Option(help="Refuse to start a fit that needs more, such as 500MB.")
+    ] = "1GiB",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Fit a model: writes NAME.json, NAME.metrics.json, NAME.parity.png and NAME.log."""
+    from mlpot.config import load_config
+    from mlpot.design import parse_bytes
+    from mlpot.fit import fit as run_fit
+
+    settings = load_config(config)
+    if output is not None:
+        settings = settings.model_copy(update={"output": str(output.absolute())})
+    with progress_bar(quiet) as progress:
+        result = run_fit(settings, None if quiet else progress, parse_bytes(max_memory))
+    for text in result.warnings:
+        stderr.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+    if quiet:
+        return
+    solution = result.solution
+    stdout.print(result.metrics_train.table("Training"))
+    if result.metrics_test:
+        stdout.print(result.metrics_test.table("Test"))
+    stdout.print(
+        f"{solution.n_rows} rows, rank {solution.rank} of {len(solution.coefficients)}, "
+        f"condition {solution.condition:.2g}, ridge {solution.ridge:g}"
+    )
+    for path in result.files:
+        stdout.print(str(path), soft_wrap=True)
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A model file.")],
+    data: Annotated[list[Path], typer.Argument(help="Files of structures with reference values.")],
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the errors to this file.")
+    ] = None,
+) -> None:
+    """Compare a model with reference energies, forces and stresses."""
+    import json
+
+    from mlpot import io, metrics
+    from mlpot.files import write_atomic
+    from mlpot.model import Model
+
+    loaded = Model.load(model)
+    dataset = io.read(data, elements=loaded.elements)
+    for text in dataset.report.warnings:
+        stderr.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+    with progress_bar() as progress:
+        errors = metrics.evaluate(loaded, dataset.frames, progress)
+    stdout.print(errors.table(f"{loaded.name} on {len(dataset)} structures"))
+    if json_file is not None:
+        write_atomic(json_file, json.dumps(errors.to_dict(), indent=1) + "\n")
+
+
+COMMANDS = [init, fit, evaluate]

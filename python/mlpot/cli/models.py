@@ -1,0 +1,96 @@
+"""mlpot info, convert and export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mlpot.cli.screen import stdout
+
+
+def info(model: Annotated[Path, typer.Argument(help="A model file.")]) -> None:
+    """Show what a model is, where it comes from, and how to run it in LAMMPS."""
+    import json
+
+    from rich.table import Table
+
+    from mlpot.model import Model
+
+    loaded = Model.load(model)
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, value in _facts(loaded).items():
+        table.add_row(name, value, style=None)
+    stdout.print(table, markup=False)
+    stdout.print(
+        "\ndescriptor", json.dumps(loaded.data["descriptor"]), markup=False, soft_wrap=True
+    )
+    elements = " ".join(loaded.elements)
+    stdout.print("\nLAMMPS (elements by atom type):", style="dim")
+    stdout.print(f"pair_style mlpot\npair_coeff * * {model} {elements}", soft_wrap=True)
+
+
+def convert(
+    files: Annotated[list[Path], typer.Argument(help="E.g. a .snapcoeff and its .snapparam.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")],
+    elements: Annotated[
+        str | None, typer.Option(help="Elements expected, in order: Nb,Mo.")
+    ] = None,
+) -> None:
+    """Turn another program's potential into a model file."""
+    from mlpot import convert as converter
+
+    expected = elements.replace(",", " ").split() if elements else None
+    model = converter.convert(files, expected)
+    model.save(output)
+    stdout.print(f"{output}: {model.name}, {' '.join(model.elements)}", soft_wrap=True)
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="A model file.")],
+    format: Annotated[str, typer.Option("--format", "-f", help="The other program's: snap.")],
+    stem: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write STEM.*; default: MODEL's name.")
+    ] = None,
+) -> None:
+    """Write a model as another program's files."""
+    from mlpot import convert as converter
+    from mlpot.model import Model
+
+    loaded = Model.load(model)
+    for path in converter.export(loaded, format, stem or model.with_suffix("")):
+        stdout.print(str(path), soft_wrap=True)
+
+
+def _facts(model: Any) -> dict[str, str]:
+    """What the table of `mlpot info` says."""
+    data, potential = model.data, model.potential()
+    core, provenance = data["core"], data["provenance"]
+    e0 = (f"{symbol} {e:.6g}" for symbol, e in zip(model.elements, data["E0"], strict=True))
+    facts = {
+        "model": f"{model.name} (format {data['version']})",
+        "E0, eV": ", ".join(e0),
+        "cutoff": f"{potential.r_cut:g} Å",
+        "descriptor": f"{data['descriptor']['type']}, {potential.n_features} numbers an atom",
+        "regressor": f"{data['regressor']['type']}, {potential.n_parameters} coefficients",
+        "core": f"{core['type']} {core['inner']:g} to {core['outer']:g} Å" if core else "none",
+        "source": str(provenance.get("source", provenance.get("converted_from", "unknown"))),
+    }
+    for split, files in provenance.get("data", {}).items():
+        if files:
+            facts[f"{split} data"] = ", ".join(f"{f['file']} ({f['structures']})" for f in files)
+    for split, errors in provenance.get("errors", {}).items():
+        if errors:
+            facts[f"{split} error"] = _error_line(errors)
+    return facts
+
+
+def _error_line(errors: dict[str, Any]) -> str:
+    energy, force = errors["energy_mae_meV_per_atom"], errors["force_mae_eV_per_A"]
+    parts = [f"{energy:.3g} meV/atom"] if energy is not None else []
+    parts += [f"{force:.3g} eV/Å"] if force is not None else []
+    return f"MAE {', '.join(parts)}"
+
+
+COMMANDS = [info, convert, export]

@@ -1,0 +1,7 @@
+"""LAMMPS in this process: energies, forces and strain derivatives of any of its styles, and MD."""
+
+from mlpot.lammps.calculator import LammpsCalculator
+from mlpot.lammps.engine import UNITS, LammpsEngine, potentials_folder
+from mlpot.lammps.md import iter_md, run_md
+
+__all__ = ["UNITS", "LammpsCalculator", "LammpsEngine", "iter_md", "potentials_folder", "run_md"]

@@ -1,0 +1,34 @@
+"""Slow NumPy twins of the core, the truth it is compared with; here the energy of a whole model."""
+
+from __future__ import annotations
+
+import numpy as np
+from ase.data import atomic_numbers
+
+from . import bispectrum, zbl
+
+DESCRIPTORS = {"bispectrum": bispectrum.features}
+
+
+def regress(q, species, regressor: dict) -> np.ndarray:
+    """Linear or quadratic energies (N,) of features (N, n); half of the square on the diagonal."""
+    coefficients = np.array(regressor["coefficients"])[species]
+    rows = [q]
+    if regressor["type"] == "quadratic":
+        for k in range(q.shape[1]):
+            products = q[:, k:] * q[:, k, None]
+            products[:, 0] *= 0.5
+            rows.append(products)
+    return np.sum(coefficients * np.concatenate(rows, axis=1), axis=1)
+
+
+def energies(data: dict, positions, cell, pbc, species) -> np.ndarray:
+    """Energies of the atoms (N,) [eV] by a model file's content, E0 and core included."""
+    species = np.asarray(species)
+    block = data["descriptor"]
+    q = DESCRIPTORS[block["type"]](positions, cell, pbc, species, block)
+    e = np.array(data["E0"])[species] + regress(q, species, data["regressor"])
+    if (core := data.get("core")) is not None:
+        numbers = np.array([atomic_numbers[s] for s in data["elements"]])[species]
+        e = e + zbl.energies(positions, cell, pbc, numbers, core["inner"], core["outer"])
+    return e
