@@ -136,9 +136,7 @@ auto with_blocks(const std::string& descriptor, const std::string& regressor, in
   return ask(*engine, d, r);
 }
 
-py::dict describe(const std::string& descriptor, const std::vector<std::string>& elements,
-                  const std::string& regressor) {
-  const int n_species = static_cast<int>(elements.size());
+py::dict describe(const std::string& descriptor, const std::string& regressor, int n_species) {
   return with_blocks(descriptor, regressor, n_species, [&](Engine& engine, Block& d, Block&) {
     double r_cut = 0.0;
     for (int a = 0; a < n_species; a++)
@@ -166,7 +164,7 @@ PYBIND11_MODULE(_core, m) {
 
   m.def("kernels", &usable_kernels, "Instruction sets usable on this processor, slowest first.");
   m.def("sha256", [](const std::string& bytes) { return sha256(bytes); }, "bytes"_a);
-  m.def("describe", &describe, "descriptor"_a, "elements"_a, "regressor"_a = R"({"type": "linear"})",
+  m.def("describe", &describe, "descriptor"_a, "regressor"_a, "n_species"_a,
         "What a descriptor block (JSON text) makes: dict of size (numbers an atom), block (the JSON with\n"
         "every default written out), r_cut (Å), n_parameters (coefficients of one species with the\n"
         "regressor block). Raises ModelError naming the key.");
