@@ -8,15 +8,16 @@
 
 MLPOT_BEGIN_KERNELS
 
-// What a descriptor sees. Slots are grouped by the neighbours' species; a lane with fewer neighbours
-// than the others has its empty slots at the cutoff, where every cutoff function is zero.
+// What a descriptor sees. Slots are grouped by the neighbours' species; a lane with fewer
+// neighbours than the others has its empty slots at the cutoff, where every cutoff function is
+// zero.
 template <class Real>
 struct Batch {
-  int species;            // of the central atoms
-  int n;                  // neighbour slots
-  const int* begin;       // [n_species + 1] slots begin[s] .. begin[s+1] hold neighbours of species s
-  const Real (*r)[3];     // [n] r_j - r_i, Å
-  const Real* distance;   // [n] |r_j - r_i|
+  int species;         // of the central atoms
+  int n;               // neighbour slots
+  const int* begin;    // [n_species + 1] slots begin[s] .. begin[s+1] hold neighbours of species s
+  const Real (*r)[3];  // [n] r_j - r_i, Å
+  const Real* distance;  // [n] |r_j - r_i|
 };
 
 // Where the results of a batch belong.
@@ -36,9 +37,13 @@ class Packing {
  public:
   // r_cut: [n_species][n_species]; closest: the shortest distance that is not an error.
   Packing(int n_species, const double* r_cut, double closest)
-      : n_species_(n_species), closest_squared_(closest * closest), r_cut_(n_species * n_species),
-        cut_squared_(n_species * (n_species + 1)), begin_(n_species + 1),
-        count_(W * n_species), cursor_(n_species) {
+      : n_species_(n_species),
+        closest_squared_(closest * closest),
+        r_cut_(n_species * n_species),
+        cut_squared_(n_species * (n_species + 1)),
+        begin_(n_species + 1),
+        count_(W * n_species),
+        cursor_(n_species) {
     for (int a = 0; a < n_species; a++) {
       cut_squared_[a * (n_species + 1)] = -1.0;  // the neighbour is not ours
       for (int b = 0; b < n_species; b++) {
@@ -90,7 +95,7 @@ class Packing {
     const int n = begin_[n_species_];
     Pack<W>(*r)[3] = reinterpret_cast<Pack<W>(*)[3]>(r_.grow(3 * n));
     Pack<W>* distance = distance_.grow(n);
-    int(*neighbor)[W] = reinterpret_cast<int(*)[W]>(neighbor_.grow(W * n));
+    int (*neighbor)[W] = reinterpret_cast<int (*)[W]>(neighbor_.grow(W * n));
     for (int lane = 0; lane < W; lane++) place(species, lane, lane < lanes.n, r, neighbor);
     for (int j = 0; j < n; j++)
       distance[j] = sqrt(r[j][0] * r[j][0] + r[j][1] * r[j][1] + r[j][2] * r[j][2]);

@@ -1,6 +1,6 @@
 // Bispectrum components (SNAP), after Thompson, Swiler, Trott, Foiles, Tucker, J. Comput. Phys. 285
-// (2015) 316 and Bartok, Payne, Kondor, Csanyi, PRL 104 (2010) 136403; conventions and component order
-// are those of LAMMPS' pair_style snap. All j are doubled (j = 0 .. two_j_max).
+// (2015) 316 and Bartok, Payne, Kondor, Csanyi, PRL 104 (2010) 136403; conventions and component
+// order are those of LAMMPS' pair_style snap. All j are doubled (j = 0 .. two_j_max).
 //
 //   neighbour -> (a, b) on the 3-sphere:  theta = rfac0 pi (r - rmin0)/(r_cut - rmin0)
 //       a = cos theta - i (z/r) sin theta,      b = (y - i x)/r sin theta
@@ -14,8 +14,8 @@
 //   dE/da = sum P v + P' conj(v),   dE/db = sum Q v + Q' conj(v)   over the v of j-1,
 // and, v_j being homogeneous of degree j, Euler's theorem gives the derivative by f_c.
 //
-// Arrays: U, Y [element][u_index], both halves; v and the rows above half of U only: mb <= j/2, since
-// u_j[j-mb][j-ma] = (-1)^(ma+mb) conj(u_j[mb][ma]).
+// Arrays: U, Y [element][u_index], both halves; v and the rows above half of U only: mb <= j/2,
+// since u_j[j-mb][j-ma] = (-1)^(ma+mb) conj(u_j[mb][ma]).
 #include "cutoff.hpp"
 #include "descriptor.hpp"
 #include "harmonics.hpp"
@@ -39,7 +39,8 @@ int half(int j) {
   return n;
 }
 
-// The weight of element (mb, ma) when a sum over a whole Hermitian-like matrix runs over its upper half.
+// The weight of element (mb, ma) when a sum over a whole Hermitian-like matrix runs over its upper
+// half.
 double half_weight(int j, int mb, int ma) {
   if (2 * mb < j) return 2.0;
   return 2 * ma < j ? 2.0 : 2 * ma == j ? 1.0 : 0.0;
@@ -49,7 +50,7 @@ struct Product {  // U[first] * U[second], which all j of one (j1, j2, mb, ma) s
   int first, second;
 };
 
-struct Group {  // the elements of Z_j1j2^j with one pair of projections, for n values of j
+struct Group {       // the elements of Z_j1j2^j with one pair of projections, for n values of j
   int begin, end;    // products
   int coefficients;  // [end - begin][n]
   int elements, n;
@@ -126,7 +127,8 @@ class Bispectrum : public Descriptor<Real> {
     block.numbers("sinner", n_inner, 0.0, 0.0, 100.0, sinner_.grow(n_species_));
     block.numbers("dinner", n_inner, 0.1, 1e-6, 100.0, dinner_.grow(n_species_));
     for (int s = 0; s < n_species_; s++)
-      if (rmin0_ >= 2.0 * r_cut_ * radii_[s]) block.refuse("rmin0", "it must be below every cutoff");
+      if (rmin0_ >= 2.0 * r_cut_ * radii_[s])
+        block.refuse("rmin0", "it must be below every cutoff");
     n_elements_ = chem_ ? n_species_ : 1;
   }
 
@@ -415,8 +417,12 @@ class Bispectrum : public Descriptor<Real> {
   // and, where row j/2 of v_(j-1) is in the lower half, the same from its mirror image.
   Folded fold_element(const Complex<Real>* t, int j, int m, int n) const {
     const auto at = [t, j](int mb, int ma) { return t[mb * (j + 1) + ma]; };
-    const auto times = [](double c, Complex<Real> x) { return Complex<Real>{Real(c) * x.re, Real(c) * x.im}; };
-    const auto plus = [](Complex<Real> x, Complex<Real> y) { return Complex<Real>{x.re + y.re, x.im + y.im}; };
+    const auto times = [](double c, Complex<Real> x) {
+      return Complex<Real>{Real(c) * x.re, Real(c) * x.im};
+    };
+    const auto plus = [](Complex<Real> x, Complex<Real> y) {
+      return Complex<Real>{x.re + y.re, x.im + y.im};
+    };
     const auto conj = [](Complex<Real> x) { return Complex<Real>{x.re, -x.im}; };
     Complex<Real> p = times(j - m, conj(at(m, n))), q = times(-(j - m), conj(at(m, n + 1)));
     Complex<Real> pc = {Real(0.0), Real(0.0)}, qc = pc;
@@ -458,8 +464,9 @@ class Bispectrum : public Descriptor<Real> {
     // a = cos - i z g, b = (y - i x) g with g = sin/r
     const Real *r = env.r[k], g = c.sine_over_r, inverse = Real(1.0) / env.distance[k];
     const Real dg = (c.dtheta * c.cosine - g) * inverse;
-    const Real along = c.radial * (dg * (db.re * r[1] - da.im * r[2] - db.im * r[0]) -
-                                   da.re * c.dtheta * c.sine) + c.dradial * energy;
+    const Real along =
+        c.radial * (dg * (db.re * r[1] - da.im * r[2] - db.im * r[0]) - da.re * c.dtheta * c.sine) +
+        c.dradial * energy;
     const Real radial = along * inverse, g_scaled = c.radial * g;
     dE_dr[0] = radial * r[0] - g_scaled * db.im;
     dE_dr[1] = radial * r[1] + g_scaled * db.re;

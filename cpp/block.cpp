@@ -148,11 +148,13 @@ int Block::integer(const char* key, int otherwise, int least, int greatest) {
 
 double Block::number(const char* key, double otherwise, double least, double greatest) {
   const ordered_json fallback = otherwise;
-  return checked(*this, key, "", get(*json_, *this, key, json_->missing, &fallback), least, greatest);
+  return checked(*this, key, "", get(*json_, *this, key, json_->missing, &fallback), least,
+                 greatest);
 }
 
 double Block::number(const char* key, double least, double greatest) {
-  return checked(*this, key, "", get(*json_, *this, key, Missing::is_error, nullptr), least, greatest);
+  return checked(*this, key, "", get(*json_, *this, key, Missing::is_error, nullptr), least,
+                 greatest);
 }
 
 void Block::numbers(const char* key, int n, double otherwise, double least, double greatest,
@@ -178,8 +180,8 @@ void Block::table(const char* key, int rows, int columns, double* values) {
       refuse(key, row + ": expected a list of " + std::to_string(columns) + " numbers, got " +
                       (list[r].is_array() ? std::to_string(list[r].size()) : show(list[r])));
     for (int c = 0; c < columns; c++)
-      values[r * columns + c] = checked(*this, key, row + "[" + std::to_string(c) + "]: ",
-                                        list[r][c], -1e300, 1e300);
+      values[r * columns + c] =
+          checked(*this, key, row + "[" + std::to_string(c) + "]: ", list[r][c], -1e300, 1e300);
   }
 }
 

@@ -30,13 +30,16 @@ class Block {
   double number(const char* key, double least, double greatest);  // has no default
 
   // values: [n], each the default where the key is missing.
-  void numbers(const char* key, int n, double otherwise, double least, double greatest, double* values);
+  void numbers(const char* key, int n, double otherwise, double least, double greatest,
+               double* values);
   // values: [rows][columns], finite; zeros by default.
   void table(const char* key, int rows, int columns, double* values);
 
   // Which of the known words the key holds; has no default.
   template <int n>
-  int choice(const char* key, const char* const (&known)[n]) { return choice(key, known, n); }
+  int choice(const char* key, const char* const (&known)[n]) {
+    return choice(key, known, n);
+  }
   int choice(const char* key, const char* const* known, int n);
 
   std::string text(const char* key);

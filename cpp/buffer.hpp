@@ -25,7 +25,10 @@ class Buffer {
       size_ = n + n / 2 + 8;
       const std::size_t bytes = (size_ * sizeof(T) + 63) / 64 * 64;
       data_ = static_cast<T*>(std::aligned_alloc(64, bytes));
-      if (!data_) { size_ = 0; throw std::bad_alloc(); }
+      if (!data_) {
+        size_ = 0;
+        throw std::bad_alloc();
+      }
     }
     return data_;
   }

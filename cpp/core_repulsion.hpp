@@ -1,5 +1,6 @@
 // Screened nuclear repulsion after Ziegler, Biersack, Littmark (1985), as LAMMPS' pair_style zbl:
-//   E_ij = Z_i Z_j e^2 / (4 pi eps0 r) sum_k c_k exp(-d_k r/a) + S(r),  a = 0.4685 / (Z_i^0.23 + Z_j^0.23) Å
+//   E_ij = Z_i Z_j e^2 / (4 pi eps0 r) sum_k c_k exp(-d_k r/a) + S(r),  a = 0.4685 / (Z_i^0.23 +
+//   Z_j^0.23) Å
 // S brings energy, force and its derivative to zero between the inner and the outer radius:
 //   S = C for r < inner,  A/3 (r - inner)^3 + B/4 (r - inner)^4 + C  up to outer.
 #pragma once
@@ -18,7 +19,8 @@ class CoreRepulsion {
       : n_species_(n_species), inner_(inner), outer_(outer), pair_(n_species * n_species) {
     if (!active()) return;
     for (int a = 0; a < n_species; a++)
-      for (int b = 0; b < n_species; b++) pair_[a * n_species + b] = make_pair(numbers[a], numbers[b]);
+      for (int b = 0; b < n_species; b++)
+        pair_[a * n_species + b] = make_pair(numbers[a], numbers[b]);
   }
 
   bool active() const { return outer_ > 0.0; }
@@ -46,7 +48,9 @@ class CoreRepulsion {
   }
 
  private:
-  struct Pair { double zz, scale, a, b, c; };  // zz: Z_i Z_j e^2/(4 pi eps0); scale: 1/a
+  struct Pair {
+    double zz, scale, a, b, c;
+  };  // zz: Z_i Z_j e^2/(4 pi eps0); scale: 1/a
 
   static constexpr double coulomb = 14.399645;  // eV Å, LAMMPS' value in metal units
   static constexpr double weight[4] = {0.02817, 0.28022, 0.50986, 0.18175};

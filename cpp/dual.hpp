@@ -1,5 +1,6 @@
 // Dual<R>: a value and its tangent, the derivative along one direction (forward differentiation).
-// A kernel run on Dual<Pack> gives, beside each number, how that number changes along the direction.
+// A kernel run on Dual<Pack> gives, beside each number, how that number changes along the
+// direction.
 #pragma once
 
 #include "isa.hpp"

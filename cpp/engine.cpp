@@ -14,18 +14,24 @@ class EngineOf : public Engine {
 
  public:
   explicit EngineOf(const EngineInput& in)
-      : n_species_(in.n_species), e0_(in.n_species),
+      : n_species_(in.n_species),
+        e0_(in.n_species),
         core_(in.n_species, in.atomic_numbers, in.core_inner, in.core_outer),
         descriptor_(make_descriptor<Real>(in.descriptor, in.n_species)),
         regressor_(make_regressor<Real>(in.regressor, in.n_species, descriptor_->size())),
         tangents_(make_regressor<Tangent>(in.regressor, in.n_species, descriptor_->size())),
-        q_(n_features()), dE_dq_(n_features()), unit_(n_features()), q_tangent_(n_features()),
-        dE_dw_(n_parameters()), dE_dw_tangent_(n_parameters()) {
+        q_(n_features()),
+        dE_dq_(n_features()),
+        unit_(n_features()),
+        q_tangent_(n_features()),
+        dE_dw_(n_parameters()),
+        dE_dw_tangent_(n_parameters()) {
     for (int s = 0; s < n_species_; s++) e0_[s] = in.e0[s];
     Buffer<double> cut(n_species_ * n_species_);
     for (int a = 0; a < n_species_; a++)
       for (int b = 0; b < n_species_; b++) cut[a * n_species_ + b] = r_cut(a, b);
-    packing_.reset(new Packing<W>(n_species_, cut.begin(), core_.active() ? 1e-12 : closest_approach));
+    packing_.reset(
+        new Packing<W>(n_species_, cut.begin(), core_.active() ? 1e-12 : closest_approach));
   }
 
   int n_features() const override { return descriptor_->size(); }
@@ -59,7 +65,8 @@ class EngineOf : public Engine {
     packing_->for_each_batch(all, [&](const Batch<Real>& env, const Lanes<W>& lanes) {
       descriptor_->compute(env, q_.begin());
       for (int lane = 0; lane < lanes.n; lane++)
-        for (int d = 0; d < n_features(); d++) q[lanes.center[lane] * n_features() + d] = q_[d][lane];
+        for (int d = 0; d < n_features(); d++)
+          q[lanes.center[lane] * n_features() + d] = q_[d][lane];
     });
   }
 
@@ -122,7 +129,8 @@ class EngineOf : public Engine {
     }
   }
 
-  void add_forces(const Batch<Real>& env, const Lanes<W>& lanes, const Real (*dE_dr)[3], double* f) {
+  void add_forces(const Batch<Real>& env, const Lanes<W>& lanes, const Real (*dE_dr)[3],
+                  double* f) {
     Real sum[3] = {Real(0.0), Real(0.0), Real(0.0)};
     for (int j = 0; j < env.n; j++) {
       for (int axis = 0; axis < 3; axis++) sum[axis] += dE_dr[j][axis];
@@ -139,7 +147,8 @@ class EngineOf : public Engine {
   // Each neighbour adds r (x) f with f = -dE/dr.
   void add_virials(const Batch<Real>& env, const Lanes<W>& lanes, const Real (*dE_dr)[3],
                    const EngineOutput& out) {
-    static constexpr int row[9] = {0, 1, 2, 0, 0, 1, 1, 2, 2}, column[9] = {0, 1, 2, 1, 2, 2, 0, 0, 1};
+    static constexpr int row[9] = {0, 1, 2, 0, 0, 1, 1, 2, 2},
+                         column[9] = {0, 1, 2, 1, 2, 2, 0, 0, 1};
     for (int j = 0; j < env.n; j++) {
       Real v[9];
       for (int c = 0; c < 9; c++) v[c] = -(env.r[j][row[c]] * dE_dr[j][column[c]]);

@@ -23,27 +23,27 @@ struct EngineInput {
 
 // Where results are added; a null pointer: not wanted. Indices are the Neighborhood's.
 struct EngineOutput {
-  double* forces = nullptr;          // [n_atoms][3] eV/Å
-  double* energies = nullptr;        // [n_atoms] eV
-  double* virial = nullptr;          // [6] xx yy zz xy xz yz, sum of r_a f_b, eV
-  double* virials = nullptr;         // [n_atoms][6] half to the centre, half to the neighbour
+  double* forces = nullptr;            // [n_atoms][3] eV/Å
+  double* energies = nullptr;          // [n_atoms] eV
+  double* virial = nullptr;            // [6] xx yy zz xy xz yz, sum of r_a f_b, eV
+  double* virials = nullptr;           // [n_atoms][6] half to the centre, half to the neighbour
   double* centroid_virials = nullptr;  // [n_atoms][9] xx yy zz xy xz yz yx zx zy, to the neighbour
 };
 
 // Where design rows are added: derivatives of energy, forces and virial by each coefficient.
 struct DesignOutput {
-  int n_coefficients;      // of all species
-  double* energy;          // [n_coefficients]
-  double* forces;          // [n_atoms][3][n_coefficients]
-  double* virial;          // [9][n_coefficients], row a*3+b: sum of r_a f_b
-  const int* atom_of;      // [n_atoms of the Neighborhood] the atom of which each is an image
+  int n_coefficients;  // of all species
+  double* energy;      // [n_coefficients]
+  double* forces;      // [n_atoms][3][n_coefficients]
+  double* virial;      // [9][n_coefficients], row a*3+b: sum of r_a f_b
+  const int* atom_of;  // [n_atoms of the Neighborhood] the atom of which each is an image
 };
 
 class Engine {
  public:
   virtual ~Engine() = default;
   virtual int n_features() const = 0;
-  virtual int n_parameters() const = 0;        // of one species
+  virtual int n_parameters() const = 0;          // of one species
   virtual double r_cut(int a, int b) const = 0;  // Å, of everything inside it
 
   virtual double evaluate(const Neighborhood& all, const EngineOutput& out) = 0;  // energy, eV

@@ -11,8 +11,8 @@ inline double factorial(int n) {
   return product;
 }
 
-// Clebsch-Gordan coefficient <j1 m1 j2 m2 | j m1+m2> by Varshalovich, Moskalev, Khersonskii 8.2.1(3).
-// All arguments are doubled: two_j1 = 2 j1, two_m1 = 2 m1 ...
+// Clebsch-Gordan coefficient <j1 m1 j2 m2 | j m1+m2> by Varshalovich, Moskalev,
+// Khersonskii 8.2.1(3). All arguments are doubled: two_j1 = 2 j1, two_m1 = 2 m1 ...
 inline double clebsch_gordan(int two_j1, int two_m1, int two_j2, int two_m2, int two_j) {
   const int two_m = two_m1 + two_m2;
   if (two_m < -two_j || two_m > two_j) return 0.0;

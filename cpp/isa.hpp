@@ -1,7 +1,7 @@
-// The kernels are compiled once for each instruction set, each time into a namespace of its own, and
-// chosen when the program runs (engine.hpp). What a kernel file defines lives in that namespace, and
-// kernel files instantiate no std templates: no AVX code can then stand behind a symbol that
-// code for older processors shares.
+// The kernels are compiled once for each instruction set, each time into a namespace of its own,
+// and chosen when the program runs (engine.hpp). What a kernel file defines lives in that
+// namespace, and kernel files instantiate no std templates: no AVX code can then stand behind a
+// symbol that code for older processors shares.
 #pragma once
 
 #if defined(__AVX512F__)

@@ -8,13 +8,13 @@ namespace mlpot {
 
 struct Neighborhood {
   int n_centers;
-  const int* centers;            // [n_centers] indices of the atoms whose energy is wanted
-  const int* n_neighbors;        // by atom index
-  const int* const* neighbors;   // by atom index
-  int neighbor_mask;             // bits of a neighbour entry that are its atom index
-  const double* x;               // [n_atoms][3] positions, Å; periodic images are atoms of their own
-  const int* type;               // [n_atoms]
-  const int* species_of_type;    // species of each type, -1: not ours
+  const int* centers;           // [n_centers] indices of the atoms whose energy is wanted
+  const int* n_neighbors;       // by atom index
+  const int* const* neighbors;  // by atom index
+  int neighbor_mask;            // bits of a neighbour entry that are its atom index
+  const double* x;              // [n_atoms][3] positions, Å; periodic images are atoms of their own
+  const int* type;              // [n_atoms]
+  const int* species_of_type;   // species of each type, -1: not ours
 };
 
 // Two atoms closer than the potential can describe.

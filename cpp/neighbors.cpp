@@ -59,7 +59,8 @@ NeighborList::NeighborList(int n, const double* positions, const double* cell, c
   std::iota(identity_.begin(), identity_.end(), 0);
   for (int i = 0; i < n; i++) {
     if (species[i] < 0 || species[i] >= n_species)
-      throw std::invalid_argument("atom " + std::to_string(i) + ": its species is not in the model");
+      throw std::invalid_argument("atom " + std::to_string(i) +
+                                  ": its species is not in the model");
     for (int axis = 0; axis < 3; axis++)
       if (!std::isfinite(positions[3 * i + axis]))
         throw std::invalid_argument("atom " + std::to_string(i) + ": its position is not finite");
@@ -175,8 +176,8 @@ void NeighborList::connect(double r_cut) {
 }
 
 Neighborhood NeighborList::view() const {
-  return {n_,          centers_.data(),  n_neighbors_.data(), lists_.data(), ~0,
-          x_.data(),   species_.data(),  identity_.data()};
+  return {n_, centers_.data(), n_neighbors_.data(), lists_.data(),
+          ~0, x_.data(),       species_.data(),     identity_.data()};
 }
 
 }  // namespace mlpot

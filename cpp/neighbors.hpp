@@ -1,4 +1,5 @@
-// Periodic neighbour list for Python's side: any cell, also smaller than the cutoff, any periodicity.
+// Periodic neighbour list for Python's side: any cell, also smaller than the cutoff, any
+// periodicity.
 #pragma once
 
 #include <vector>

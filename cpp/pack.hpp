@@ -1,9 +1,9 @@
 // Pack<W>: W numbers side by side, one atom a lane. The only place with vector types.
 //
-// Everything a kernel may do with a number is here: + - * /, comparison and select, sqrt, exp, sincos.
-// exp and sincos follow Cody and Waite (argument reduction by constants split in parts) with the
-// polynomials of Sun's fdlibm and the Taylor series; they are good to 2 units in the last place for
-// |x| < 1e5 (sincos) and -708 < x < 709 (exp, clamped beyond).
+// Everything a kernel may do with a number is here: + - * /, comparison and select, sqrt, exp,
+// sincos. exp and sincos follow Cody and Waite (argument reduction by constants split in parts)
+// with the polynomials of Sun's fdlibm and the Taylor series; they are good to 2 units in the last
+// place for |x| < 1e5 (sincos) and -708 < x < 709 (exp, clamped beyond).
 #pragma once
 
 #include <cstdint>
@@ -56,9 +56,18 @@ struct Pack {
     return x;
   }
 
-  Pack& operator+=(Pack b) { v += b.v; return *this; }
-  Pack& operator-=(Pack b) { v -= b.v; return *this; }
-  Pack& operator*=(Pack b) { v *= b.v; return *this; }
+  Pack& operator+=(Pack b) {
+    v += b.v;
+    return *this;
+  }
+  Pack& operator-=(Pack b) {
+    v -= b.v;
+    return *this;
+  }
+  Pack& operator*=(Pack b) {
+    v *= b.v;
+    return *this;
+  }
   friend Pack operator+(Pack a, Pack b) { return a.v + b.v; }
   friend Pack operator-(Pack a, Pack b) { return a.v - b.v; }
   friend Pack operator*(Pack a, Pack b) { return a.v * b.v; }
@@ -113,9 +122,9 @@ inline void sincos(Pack<W> x, Pack<W>& sine, Pack<W>& cosine) {
   static constexpr double s[] = {-1.66666666666666324348e-01, 8.33333333332248946124e-03,
                                  -1.98412698298579493134e-04, 2.75573137070700676789e-06,
                                  -2.50507602534068634195e-08, 1.58969099521155010221e-10};
-  static constexpr double c[] = {4.16666666666666019037e-02,  -1.38888888888741095749e-03,
-                                 2.48015872894767294178e-05,  -2.75573143513906633035e-07,
-                                 2.08757232129817482790e-09,  -1.13596475577881948265e-11};
+  static constexpr double c[] = {4.16666666666666019037e-02, -1.38888888888741095749e-03,
+                                 2.48015872894767294178e-05, -2.75573143513906633035e-07,
+                                 2.08757232129817482790e-09, -1.13596475577881948265e-11};
   typename Real::Mask quadrant;
   const Real n = detail::round(x * Real(6.36619772367581382433e-01), quadrant);
   Real r = x - n * Real(1.57079632673412561417e+00);  // pi/2 in three parts
@@ -133,9 +142,10 @@ inline void sincos(Pack<W> x, Pack<W>& sine, Pack<W>& cosine) {
 template <int W>
 inline Pack<W> exp(Pack<W> x) {
   using Real = Pack<W>;
-  static constexpr double taylor[] = {1.0,          1.0,          1. / 2,        1. / 6,       1. / 24,
-                                      1. / 120,     1. / 720,     1. / 5040,     1. / 40320,   1. / 362880,
-                                      1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800.};
+  static constexpr double taylor[] = {
+      1.0,          1.0,           1. / 2,         1. / 6,          1. / 24,
+      1. / 120,     1. / 720,      1. / 5040,      1. / 40320,      1. / 362880,
+      1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800.};
   x = select(x < Real(-708.0), Real(-708.0), x);
   x = select(x > Real(709.0), Real(709.0), x);
   typename Real::Mask integer;

@@ -48,12 +48,14 @@ void read_core(Block& file, double& inner, double& outer) {
 }
 
 void refuse_reserved(Block& file, const char* key) {
-  if (!file.is_null(key)) file.refuse(key, "expected null: this version of mlpot cannot evaluate it");
+  if (!file.is_null(key))
+    file.refuse(key, "expected null: this version of mlpot cannot evaluate it");
 }
 
 }  // namespace
 
-Potential::Potential(const std::string& text, const std::string& where, const std::string& kernels) {
+Potential::Potential(const std::string& text, const std::string& where,
+                     const std::string& kernels) {
   Block file(text, where);
   const char* const format[] = {"mlpot"};
   file.choice("format", format);
@@ -80,8 +82,8 @@ Potential::Potential(const std::string& text, const std::string& where, const st
   file.pass_over("provenance");
 
   Block descriptor = file.child("descriptor"), regressor = file.child("regressor");
-  engine_ = make_engine(kernels, {n, numbers.data(), e0.data(), inner, outer, descriptor, regressor},
-                        kernels_);
+  engine_ = make_engine(
+      kernels, {n, numbers.data(), e0.data(), inner, outer, descriptor, regressor}, kernels_);
   descriptor.finish();
   regressor.finish();
   file.finish();

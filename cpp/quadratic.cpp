@@ -1,7 +1,7 @@
 // Quadratic regressor, after Wood and Thompson, J. Chem. Phys. 148 (2018) 241721:
 //   E = sum_k c_k q_k + 1/2 q A q,    A symmetric.
-// Coefficients of a species, in LAMMPS' order: c, then the rows of A right of and with its diagonal:
-// A_00, A_01 .. A_0n, A_11 ..  With the bispectrum: qSNAP.
+// Coefficients of a species, in LAMMPS' order: c, then the rows of A right of and with its
+// diagonal: A_00, A_01 .. A_0n, A_11 ..  With the bispectrum: qSNAP.
 #include "regressor.hpp"
 
 MLPOT_BEGIN_KERNELS

@@ -44,7 +44,14 @@ void compress(std::array<Word, 8>& state, const unsigned char* block) {
     const Word t1 = h + s1 + ((e & f) ^ (~e & g)) + k[i] + w[i];
     const Word s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22);
     const Word t2 = s0 + ((a & b) ^ (a & c) ^ (b & c));
-    h = g; g = f; f = e; e = d + t1; d = c; c = b; b = a; a = t1 + t2;
+    h = g;
+    g = f;
+    f = e;
+    e = d + t1;
+    d = c;
+    c = b;
+    b = a;
+    a = t1 + t2;
   }
   const Word mixed[8] = {a, b, c, d, e, f, g, h};
   for (int i = 0; i < 8; i++) state[i] += mixed[i];

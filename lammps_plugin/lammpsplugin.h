@@ -3,24 +3,25 @@
 
 extern "C" {
 
-typedef void *(lammpsplugin_factory1) (void *);
-typedef void *(lammpsplugin_factory2) (void *, int, char **);
+typedef void*(lammpsplugin_factory1)(void*);
+typedef void*(lammpsplugin_factory2)(void*, int, char**);
 
 typedef struct {
-  const char *version;
-  const char *style;
-  const char *name;
-  const char *info;
-  const char *author;
+  const char* version;
+  const char* style;
+  const char* name;
+  const char* info;
+  const char* author;
   union {
-    lammpsplugin_factory1 *v1;  // pair and the like
-    lammpsplugin_factory2 *v2;  // compute, fix, region, run
+    lammpsplugin_factory1* v1;  // pair and the like
+    lammpsplugin_factory2* v2;  // compute, fix, region, run
   } creator;
-  void *handle;
+  void* handle;
 } lammpsplugin_t;
 
-typedef void (*lammpsplugin_regfunc)(lammpsplugin_t *, void *);
-typedef void (*lammpsplugin_initfunc)(void *, void *, void *);
+typedef void (*lammpsplugin_regfunc)(lammpsplugin_t*, void*);
+typedef void (*lammpsplugin_initfunc)(void*, void*, void*);
 
-__attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle, void *register_function);
+__attribute__((visibility("default"))) void lammpsplugin_init(void* lmp, void* handle,
+                                                              void* register_function);
 }

@@ -20,8 +20,7 @@
 
 using namespace LAMMPS_NS;
 
-PairMLPOT::PairMLPOT(LAMMPS *lmp) : Pair(lmp)
-{
+PairMLPOT::PairMLPOT(LAMMPS* lmp) : Pair(lmp) {
   single_enable = 0;
   restartinfo = 0;
   one_coeff = 1;
@@ -30,8 +29,7 @@ PairMLPOT::PairMLPOT(LAMMPS *lmp) : Pair(lmp)
   centroidstressflag = CENTROID_AVAIL;
 }
 
-PairMLPOT::~PairMLPOT()
-{
+PairMLPOT::~PairMLPOT() {
   if (allocated) {
     memory->destroy(setflag);
     memory->destroy(cutsq);
@@ -39,36 +37,35 @@ PairMLPOT::~PairMLPOT()
 }
 
 // pair_style mlpot [kernels NAME]
-void PairMLPOT::settings(int narg, char **arg)
-{
-  if (narg == 2 && strcmp(arg[0], "kernels") == 0)
-    kernels_ = arg[1];
+void PairMLPOT::settings(int narg, char** arg) {
+  if (narg == 2 && strcmp(arg[0], "kernels") == 0) kernels_ = arg[1];
   else if (narg > 0)
-    error->all(FLERR, "Unknown pair_style mlpot argument '{}': expected nothing, or kernels and a name",
+    error->all(FLERR,
+               "Unknown pair_style mlpot argument '{}': expected nothing, or kernels and a name",
                arg[0]);
 }
 
 // pair_coeff * * Mo.json Mo NULL ...
-void PairMLPOT::coeff(int narg, char **arg)
-{
+void PairMLPOT::coeff(int narg, char** arg) {
   const int n = atom->ntypes;
   if (narg != 3 + n)
-    error->all(FLERR, "pair_coeff for mlpot: expected * * FILE and {} element names (or NULL), one for "
-               "each atom type, got {} after the file", n, std::max(narg - 3, 0));
+    error->all(FLERR,
+               "pair_coeff for mlpot: expected * * FILE and {} element names (or NULL), one for "
+               "each atom type, got {} after the file",
+               n, std::max(narg - 3, 0));
   if (strcmp(arg[0], "*") != 0 || strcmp(arg[1], "*") != 0)
     error->all(FLERR, "pair_coeff for mlpot must start with * *: a model file describes all pairs");
 
   const std::string text = read_on_first_rank(arg[2]);
   try {
     potential_ = std::make_unique<mlpot::Potential>(text, arg[2], kernels_);
-  } catch (const std::exception &e) {
+  } catch (const std::exception& e) {
     error->all(FLERR, "{}", e.what());
   }
   assign_species(n, arg + 3);
 }
 
-std::string PairMLPOT::read_on_first_rank(const std::string &file)
-{
+std::string PairMLPOT::read_on_first_rank(const std::string& file) {
   std::string text, why;
   bigint size = -1;
   if (comm->me == 0) {
@@ -81,16 +78,16 @@ std::string PairMLPOT::read_on_first_rank(const std::string &file)
     why = utils::getsyserror();
   }
   MPI_Bcast(&size, 1, MPI_LMP_BIGINT, 0, world);
-  if (size < 0) error->all(FLERR, "Cannot open mlpot model file {}{}", file, why.empty() ? "" : ": " + why);
+  if (size < 0)
+    error->all(FLERR, "Cannot open mlpot model file {}{}", file, why.empty() ? "" : ": " + why);
   if (size > MAXSMALLINT) error->all(FLERR, "mlpot model file {} is larger than 2 GB", file);
   text.resize(size);
   MPI_Bcast(&text[0], static_cast<int>(size), MPI_CHAR, 0, world);
   return text;
 }
 
-void PairMLPOT::assign_species(int n_names, char **names)
-{
-  const std::vector<std::string> &elements = potential_->elements();
+void PairMLPOT::assign_species(int n_names, char** names) {
+  const std::vector<std::string>& elements = potential_->elements();
   species_of_type_.assign(n_names + 1, -1);
   for (int type = 1; type <= n_names; type++) {
     const std::string name = names[type - 1];
@@ -98,8 +95,9 @@ void PairMLPOT::assign_species(int n_names, char **names)
     const auto found = std::find(elements.begin(), elements.end(), name);
     if (found == elements.end()) {
       std::string known;
-      for (const std::string &symbol : elements) known += " " + symbol;
-      error->all(FLERR, "pair_coeff for mlpot: element {} is not in the model, which has{}", name, known);
+      for (const std::string& symbol : elements) known += " " + symbol;
+      error->all(FLERR, "pair_coeff for mlpot: element {} is not in the model, which has{}", name,
+                 known);
     }
     species_of_type_[type] = static_cast<int>(found - elements.begin());
   }
@@ -119,8 +117,7 @@ void PairMLPOT::assign_species(int n_names, char **names)
 }
 
 // pair_modify keywords that would change nothing here.
-void PairMLPOT::modify_params(int narg, char **arg)
-{
+void PairMLPOT::modify_params(int narg, char** arg) {
   for (int i = 0; i + 1 < narg; i++) {
     const std::string key = arg[i], value = arg[i + 1];
     if (key == "mix" || ((key == "shift" || key == "tail") && (value == "yes" || value == "on")))
@@ -129,42 +126,45 @@ void PairMLPOT::modify_params(int narg, char **arg)
   Pair::modify_params(narg, arg);
 }
 
-void PairMLPOT::refuse_what_cannot_be_honoured()
-{
+void PairMLPOT::refuse_what_cannot_be_honoured() {
   if (force->newton_pair == 0) error->all(FLERR, "Pair style mlpot requires newton pair on");
   if (strcmp(update->unit_style, "metal") != 0)
-    error->all(FLERR, "Pair style mlpot requires units metal (eV, Angstrom), not {}", update->unit_style);
-  if (domain->dimension != 3) error->all(FLERR, "Pair style mlpot requires a 3d simulation (dimension 3)");
-  if (atom->tag_enable == 0) error->all(FLERR, "Pair style mlpot requires atom IDs (atom_modify id yes)");
+    error->all(FLERR, "Pair style mlpot requires units metal (eV, Angstrom), not {}",
+               update->unit_style);
+  if (domain->dimension != 3)
+    error->all(FLERR, "Pair style mlpot requires a 3d simulation (dimension 3)");
+  if (atom->tag_enable == 0)
+    error->all(FLERR, "Pair style mlpot requires atom IDs (atom_modify id yes)");
   if (neighbor->exclude)
-    error->all(FLERR, "Pair style mlpot cannot be used with neigh_modify exclude: without all "
+    error->all(FLERR,
+               "Pair style mlpot cannot be used with neigh_modify exclude: without all "
                "neighbors its energy would be another one");
   if (neighbor->includegroup)
-    error->all(FLERR, "Pair style mlpot cannot be used with neigh_modify include: it needs all atoms");
+    error->all(FLERR,
+               "Pair style mlpot cannot be used with neigh_modify include: it needs all atoms");
   if (atom->molecular != Atom::ATOMIC)
     for (int k = 1; k <= 3; k++)
       if (force->special_lj[k] != 1.0 || force->special_coul[k] != 1.0)
-        error->all(FLERR, "Pair style mlpot requires special_bonds lj/coul 1 1 1: it needs all neighbors");
+        error->all(FLERR,
+                   "Pair style mlpot requires special_bonds lj/coul 1 1 1: it needs all neighbors");
 }
 
-void PairMLPOT::init_style()
-{
+void PairMLPOT::init_style() {
   refuse_what_cannot_be_honoured();
   neighbor->add_request(this, NeighConst::REQ_FULL);
 }
 
-double PairMLPOT::init_one(int i, int j)
-{
+double PairMLPOT::init_one(int i, int j) {
   if (setflag[i][j] == 0) error->all(FLERR, "All pair coeffs are not set");
   return potential_->engine().r_cut(species_of_type_[i], species_of_type_[j]);
 }
 
-void PairMLPOT::compute(int eflag, int vflag)
-{
+void PairMLPOT::compute(int eflag, int vflag) {
   ev_init(eflag, vflag);
   if (list->inum > 0) {
-    const mlpot::Neighborhood all = {list->inum,     list->ilist, list->numneigh, list->firstneigh,
-                                     NEIGHMASK,      atom->x[0],  atom->type,     species_of_type_.data()};
+    const mlpot::Neighborhood all = {
+        list->inum, list->ilist, list->numneigh, list->firstneigh,
+        NEIGHMASK,  atom->x[0],  atom->type,     species_of_type_.data()};
     mlpot::EngineOutput out;
     out.forces = atom->f[0];
     if (eflag_atom) out.energies = eatom;
@@ -174,16 +174,13 @@ void PairMLPOT::compute(int eflag, int vflag)
     try {
       const double energy = potential_->engine().evaluate(all, out);
       if (eflag_global) eng_vdwl += energy;
-    } catch (const mlpot::AtomsTooClose &e) {
+    } catch (const mlpot::AtomsTooClose& e) {
       error->one(FLERR, "Atoms {} and {} are {}", atom->tag[e.i], atom->tag[e.j], e.what());
-    } catch (const std::exception &e) {
+    } catch (const std::exception& e) {
       error->one(FLERR, "pair_style mlpot: {}", e.what());
     }
   }
   if (vflag_fdotr) virial_fdotr_compute();
 }
 
-double PairMLPOT::memory_usage()
-{
-  return Pair::memory_usage();
-}
+double PairMLPOT::memory_usage() { return Pair::memory_usage(); }

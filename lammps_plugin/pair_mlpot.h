@@ -22,20 +22,20 @@ namespace LAMMPS_NS {
 
 class PairMLPOT : public Pair {
  public:
-  explicit PairMLPOT(class LAMMPS *);
+  explicit PairMLPOT(class LAMMPS*);
   ~PairMLPOT() override;
 
-  void settings(int, char **) override;
-  void coeff(int, char **) override;
-  void modify_params(int, char **) override;
+  void settings(int, char**) override;
+  void coeff(int, char**) override;
+  void modify_params(int, char**) override;
   void init_style() override;
   double init_one(int, int) override;
   void compute(int, int) override;
   double memory_usage() override;
 
  private:
-  std::string read_on_first_rank(const std::string &file);
-  void assign_species(int n_names, char **names);
+  std::string read_on_first_rank(const std::string& file);
+  void assign_species(int n_names, char** names);
   void refuse_what_cannot_be_honoured();
 
   std::string kernels_ = "auto";

@@ -5,37 +5,37 @@
 #include "lammps.h"
 #include "lmptype.h"
 
+#include <dlfcn.h>
 #include <cstdio>
 #include <cstring>
-#include <dlfcn.h>
 
 using namespace LAMMPS_NS;
 
 namespace {
 
-void *create_pair(void *lmp)
-{
-  return new PairMLPOT(static_cast<LAMMPS *>(lmp));
-}
+void* create_pair(void* lmp) { return new PairMLPOT(static_cast<LAMMPS*>(lmp)); }
 
 // LAMMPS' classes change their layout between updates, and a plugin that was built for another one
 // crashes: so the exact build is compared, by functions whose meaning does not change.
-bool built_for_this(void *lmp)
-{
-  using SettingFunction = int (*)(void *, const char *);
-  const auto setting = reinterpret_cast<SettingFunction>(dlsym(RTLD_DEFAULT, "lammps_extract_setting"));
-  if (setting && (setting(lmp, "tagint") != sizeof(tagint) || setting(lmp, "bigint") != sizeof(bigint))) {
-    fprintf(stderr, "mlpot: not loaded: this LAMMPS has other integer sizes than the one mlpot was "
+bool built_for_this(void* lmp) {
+  using SettingFunction = int (*)(void*, const char*);
+  const auto setting =
+      reinterpret_cast<SettingFunction>(dlsym(RTLD_DEFAULT, "lammps_extract_setting"));
+  if (setting &&
+      (setting(lmp, "tagint") != sizeof(tagint) || setting(lmp, "bigint") != sizeof(bigint))) {
+    fprintf(stderr,
+            "mlpot: not loaded: this LAMMPS has other integer sizes than the one mlpot was "
             "built for (reinstall mlpot beside it)\n");
     return false;
   }
 #ifdef MLPOT_LAMMPS_BUILD
-  using NameFunction = const char *(*)();
-  const auto name = reinterpret_cast<NameFunction>(
-      dlsym(RTLD_DEFAULT, "_ZN9LAMMPS_NS6LAMMPS14git_descriptorEv"));
-  const char *running = name ? name() : "another LAMMPS";
+  using NameFunction = const char* (*)();
+  const auto name =
+      reinterpret_cast<NameFunction>(dlsym(RTLD_DEFAULT, "_ZN9LAMMPS_NS6LAMMPS14git_descriptorEv"));
+  const char* running = name ? name() : "another LAMMPS";
   if (strcmp(running, MLPOT_LAMMPS_BUILD) != 0) {
-    fprintf(stderr, "mlpot: not loaded: built for LAMMPS %s, this is %s (reinstall mlpot beside it)\n",
+    fprintf(stderr,
+            "mlpot: not loaded: built for LAMMPS %s, this is %s (reinstall mlpot beside it)\n",
             MLPOT_LAMMPS_BUILD, running);
     return false;
   }
@@ -45,11 +45,10 @@ bool built_for_this(void *lmp)
 
 }  // namespace
 
-extern "C" void lammpsplugin_init(void *lmp, void *handle, void *register_function)
-{
+extern "C" void lammpsplugin_init(void* lmp, void* handle, void* register_function) {
   if (!built_for_this(lmp)) return;
   lammpsplugin_t plugin;
-  plugin.version = static_cast<LAMMPS *>(lmp)->version;
+  plugin.version = static_cast<LAMMPS*>(lmp)->version;
   plugin.style = "pair";
   plugin.name = "mlpot";
   plugin.info = "machine-learnt interatomic potentials, mlpot";

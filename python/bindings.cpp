@@ -34,12 +34,13 @@ void require(bool good, const char* message) {
 NeighborList neighbors_of(const Potential& potential, const Doubles& positions, const Doubles& cell,
                           const Flags& pbc, const Ints& species) {
   require(positions.ndim() == 2 && positions.shape(1) == 3, "positions: expected shape (n, 3)");
-  require(cell.ndim() == 2 && cell.shape(0) == 3 && cell.shape(1) == 3, "cell: expected shape (3, 3)");
+  require(cell.ndim() == 2 && cell.shape(0) == 3 && cell.shape(1) == 3,
+          "cell: expected shape (3, 3)");
   require(pbc.ndim() == 1 && pbc.shape(0) == 3, "pbc: expected shape (3,)");
   require(species.ndim() == 1 && species.shape(0) == positions.shape(0),
           "species: expected one for each position");
-  return NeighborList(static_cast<int>(positions.shape(0)), positions.data(), cell.data(), pbc.data(),
-                      species.data(), static_cast<int>(potential.elements().size()),
+  return NeighborList(static_cast<int>(positions.shape(0)), positions.data(), cell.data(),
+                      pbc.data(), species.data(), static_cast<int>(potential.elements().size()),
                       potential.r_cut());
 }
 
@@ -49,7 +50,8 @@ py::array_t<double> zeros(std::vector<py::ssize_t> shape) {
   return array;
 }
 
-// Calls work(neighborhood), and names the atoms by their place in the structure if they are too close.
+// Calls work(neighborhood), and names the atoms by their place in the structure if they are too
+// close.
 template <class Work>
 auto on_neighbors(SharedPotential& shared, const NeighborList& list, Work work) {
   try {
@@ -79,7 +81,8 @@ py::dict evaluate(SharedPotential& shared, const Doubles& positions, const Doubl
       return engine.evaluate(all, out);
     });
     for (int i = 0; i < list.n_atoms(); i++)
-      for (int axis = 0; axis < 3; axis++) f[3 * list.atom_of()[i] + axis] += all_forces[3 * i + axis];
+      for (int axis = 0; axis < 3; axis++)
+        f[3 * list.atom_of()[i] + axis] += all_forces[3 * i + axis];
     const int voigt[9] = {0, 3, 4, 3, 1, 5, 4, 5, 2};
     for (int k = 0; k < 9; k++) s[k] = -virial[voigt[k]];
   }
@@ -124,13 +127,15 @@ py::dict design(SharedPotential& shared, const Doubles& positions, const Doubles
 
 // An engine with the blocks' defaults and coefficients of zero, to ask for sizes.
 template <class Ask>
-auto with_blocks(const std::string& descriptor, const std::string& regressor, int n_species, Ask ask) {
+auto with_blocks(const std::string& descriptor, const std::string& regressor, int n_species,
+                 Ask ask) {
   Block d(descriptor, "descriptor", Block::Missing::takes_default);
   Block r(regressor, "regressor", Block::Missing::takes_default);
   const std::vector<int> numbers(n_species, 1);
   const std::vector<double> e0(n_species, 0.0);
   std::string kernels;
-  const auto engine = make_engine("auto", {n_species, numbers.data(), e0.data(), 0.0, 0.0, d, r}, kernels);
+  const auto engine =
+      make_engine("auto", {n_species, numbers.data(), e0.data(), 0.0, 0.0, d, r}, kernels);
   d.finish();
   r.finish();
   return ask(*engine, d, r);
@@ -164,15 +169,17 @@ PYBIND11_MODULE(_core, m) {
 
   m.def("kernels", &usable_kernels, "Instruction sets usable on this processor, slowest first.");
   m.def("sha256", [](const std::string& bytes) { return sha256(bytes); }, "bytes"_a);
-  m.def("describe", &describe, "descriptor"_a, "regressor"_a, "n_species"_a,
-        "What a descriptor block (JSON text) makes: dict of size (numbers an atom), block (the JSON with\n"
-        "every default written out), r_cut (Å), n_parameters (coefficients of one species with the\n"
-        "regressor block). Raises ModelError naming the key.");
+  m.def(
+      "describe", &describe, "descriptor"_a, "regressor"_a, "n_species"_a,
+      "What a descriptor block (JSON text) makes: dict of size (numbers an atom), block (the JSON "
+      "with\n"
+      "every default written out), r_cut (Å), n_parameters (coefficients of one species with the\n"
+      "regressor block). Raises ModelError naming the key.");
 
   const char* arguments =
       "positions (n, 3) Å, cell (3, 3) Å with lattice vectors as rows, pbc (3,), species (n,).";
-  py::class_<SharedPotential>(m, "Potential",
-                              "A model file's text, read strictly (raises ModelError), ready to run.")
+  py::class_<SharedPotential>(
+      m, "Potential", "A model file's text, read strictly (raises ModelError), ready to run.")
       .def(py::init<const std::string&, const std::string&, const std::string&>(), "text"_a,
            "where"_a = "model", "kernels"_a = "auto")
       .def_property_readonly("name", [](SharedPotential& s) { return s.potential.name(); })
@@ -187,11 +194,17 @@ PYBIND11_MODULE(_core, m) {
                                       s.potential.elements().size();
                              })
       .def("evaluate", &evaluate, "positions"_a, "cell"_a, "pbc"_a, "species"_a,
-           (std::string("dict of energy (eV), energies (n,), forces (n, 3) eV/Å, dE_dstrain (3, 3) eV.\n") +
-            arguments).c_str())
+           (std::string(
+                "dict of energy (eV), energies (n,), forces (n, 3) eV/Å, dE_dstrain (3, 3) eV.\n") +
+            arguments)
+               .c_str())
       .def("features", &features, "positions"_a, "cell"_a, "pbc"_a, "species"_a,
            (std::string("Descriptors (n, n_features).\n") + arguments).c_str())
-      .def("design", &design, "positions"_a, "cell"_a, "pbc"_a, "species"_a,
-           (std::string("Derivatives by each of P = n_parameters coefficients, species by species: dict of\n"
-                        "energy (P,), forces (n, 3, P), dE_dstrain (3, 3, P).\n") + arguments).c_str());
+      .def(
+          "design", &design, "positions"_a, "cell"_a, "pbc"_a, "species"_a,
+          (std::string(
+               "Derivatives by each of P = n_parameters coefficients, species by species: dict of\n"
+               "energy (P,), forces (n, 3, P), dE_dstrain (3, 3, P).\n") +
+           arguments)
+              .c_str());
 }
