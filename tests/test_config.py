@@ -1,6 +1,7 @@
 """The fit's YAML file: what it accepts, and that each mistake is one line that names its place."""
 
 import pytest
+
 from mlpot.config import FitConfig, Weights, example_config, load_config, parse_config
 from mlpot.errors import InputError
 

@@ -4,17 +4,19 @@ import json
 import sys
 from types import SimpleNamespace
 
-import mlpot
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.io import write
 from ase.neighborlist import neighbor_list
+
+import mlpot
+from mlpot import io
 from mlpot.config import Weights, parse_config
 from mlpot.design import KINDS, count_rows, design_rows, estimate, parse_bytes
 from mlpot.errors import InputError
-from mlpot.fit import fit, zero_model
+from mlpot.fit import collect, fit, zero_model
 from mlpot.io import with_labels
 
 TRUTH = {"Mo": [-9.0, 30.0, -11.0, 4.0], "Nb": [-7.0, 18.0, -5.0, 2.0]}  # E0, then c_k
@@ -244,6 +246,17 @@ def test_the_same_input_gives_the_same_bytes(folder):
     assert first.model.to_text() == again.model.to_text()
     other = fit(config(folder, ("ridge: 0", "ridge: auto\nseed: 1")))
     assert other.model.data["provenance"]["seed"] == 1
+
+
+def test_copies_of_a_structure_share_a_fold(tmp_path):
+    frames = structures(["Mo", "Nb"], 5)
+    write(tmp_path / "train.xyz", frames * 4, format="extxyz")
+    settings = config(tmp_path)
+    train = io.read(tmp_path / "train.xyz")
+    problem = collect(zero_model(settings, ["Mo", "Nb"]), train, settings, n_folds=5)
+    rows = 1 + 12 + 6
+    assert problem.n_rows.sum() == 20 * rows
+    assert all(count % (4 * rows) == 0 for count in problem.n_rows)
 
 
 def test_provenance_tells_data_and_choices(folder):

@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+
 from mlpot.errors import InputError
 from mlpot.solve import StreamingLeastSquares, memory_needed, merge, residual_norms
 

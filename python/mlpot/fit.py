@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from ase import Atoms
 from rich.progress import Progress
 
 from mlpot import io
@@ -63,6 +62,7 @@ def fit(config: FitConfig, progress: Progress | None = None, max_memory: int = 2
         model.potential(), train.frames, config.weights,
         fit_e0=fit_e0, n_folds=n_folds, max_bytes=max_memory,
     )  # fmt: skip
+    _make_folder(config.output_folder)
     if progress:
         progress.console.print(
             f"{size.rows} rows, {size.columns} columns, at most {format_bytes(size.bytes)}, "
@@ -70,7 +70,7 @@ def fit(config: FitConfig, progress: Progress | None = None, max_memory: int = 2
             style="dim",
         )
     with _timed(timings, "design"):
-        problem = collect(model, train.frames, config, n_folds, progress)
+        problem = collect(model, train, config, n_folds, progress)
     with _timed(timings, "solve"):
         solution = problem.solve(config.ridge)
     fitted = with_coefficients(model, solution.coefficients, fit_e0)
@@ -124,7 +124,7 @@ def zero_model(config: FitConfig, elements: list[str]) -> Model:
 
 def collect(
     model: Model,
-    frames: list[Atoms],
+    train: io.Dataset,
     config: FitConfig,
     n_folds: int,
     progress: Progress | None = None,
@@ -134,10 +134,12 @@ def collect(
     # The ridge leaves E0 alone, else the fit would depend on where energies are counted from.
     penalised = np.arange(n_columns(potential, fit_e0)) < potential.n_parameters
     problem = StreamingLeastSquares(len(penalised), n_folds, penalised)
+    frames = train.frames
     folds = np.empty(len(frames), dtype=int)
-    folds[np.random.default_rng(config.seed).permutation(len(frames))] = (
-        np.arange(len(frames)) % n_folds
-    )
+    order = np.random.default_rng(config.seed).permutation(len(frames))
+    folds[order] = np.arange(len(frames)) % n_folds
+    for first, copy in train.report.duplicates:
+        folds[copy] = folds[first]  # apart, one would be trained on what it is tested with
     shown = frames if progress is None else progress.track(frames, description="design rows")
     for atoms, fold in zip(shown, folds, strict=True):
         rows, targets, _ = design_rows(potential, atoms, config.weights, fit_e0)
@@ -160,10 +162,6 @@ def with_coefficients(model: Model, coefficients: np.ndarray, fit_e0: bool) -> M
 def write(result: FitResult, config: FitConfig, train: io.Dataset) -> None:
     """Write the model last: where it is, its metrics, plot and log are too."""
     folder = config.output_folder
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: {error.strerror}") from None
     metrics = {
         "train": result.metrics_train.to_dict(),
         "test": result.metrics_test.to_dict() if result.metrics_test else None,
@@ -180,6 +178,13 @@ def write(result: FitResult, config: FitConfig, train: io.Dataset) -> None:
         result.files.append(path)
     result.model.save(folder / f"{config.name}.json")
     result.files.insert(0, folder / f"{config.name}.json")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot make this folder: {error.strerror}") from None
 
 
 def _check_data(config: FitConfig, train: io.Dataset, test: io.Dataset | None) -> list[str]:

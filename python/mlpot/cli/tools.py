@@ -109,13 +109,6 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _kelvin(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
 def _files(frames: list, output: Path, split: bool) -> dict[Path, list]:
     if not split:
         return {output: frames}
