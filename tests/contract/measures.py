@@ -1,0 +1,93 @@
+"""Evaluations by the core and by the slow twins, differences by Richardson, and how far two agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import oracle
+from ase import Atoms
+from mlpot.metrics import species_of
+from oracle import common
+
+RESULTS = ("energy", "energies", "forces", "dE_dstrain")
+
+
+def arguments(atoms: Atoms, elements: list[str]) -> tuple:
+    """positions, cell, pbc, species: what every method of _core.Potential takes."""
+    return atoms.positions, atoms.cell.array, atoms.pbc, species_of(atoms, elements)
+
+
+def evaluate(potential, atoms: Atoms) -> dict:
+    return potential.evaluate(*arguments(atoms, potential.elements))
+
+
+def by_oracle(data: dict, atoms: Atoms) -> dict:
+    """RESULTS by the slow twins, derivatives by the complex step."""
+    positions, cell, pbc, species = arguments(atoms, data["elements"])
+    descriptor = data["descriptor"]["type"]
+    slow = oracle.DESCRIPTORS[descriptor]
+
+    def energies(x, c):
+        oracle.DESCRIPTORS[descriptor] = _remembering(slow)
+        try:
+            return oracle.energies(data, x, c, pbc, species)
+        finally:
+            oracle.DESCRIPTORS[descriptor] = slow
+
+    own = energies(positions, cell)
+    return {
+        "energy": own.sum(),
+        "energies": own,
+        "forces": common.forces(energies, positions, cell),
+        "dE_dstrain": common.dE_dstrain(energies, positions, cell),
+    }
+
+
+@cache
+def _remembering(features: Callable) -> Callable:
+    """features, computed once for all regressors and cores of a block."""
+    known: dict[tuple, np.ndarray] = {}
+
+    def remembered(positions, cell, pbc, species, block):
+        key = (*(np.asarray(a).tobytes() for a in (positions, cell, pbc, species)), repr(block))
+        if key not in known:
+            known[key] = features(positions, cell, pbc, species, block)
+        return known[key]
+
+    return remembered
+
+
+def slope(function: Callable, step: float) -> np.ndarray:
+    """d function(t)/dt at 0: central differences at step, /2, /4 extrapolated (Richardson)."""
+    tableau = [
+        (np.asarray(function(h)) - function(-h)) / (2 * h) for h in (step, step / 2, step / 4)
+    ]
+    for order in (1, 2):
+        pairs = zip(tableau[1:], tableau, strict=False)
+        tableau = [fine + (fine - coarse) / (4**order - 1) for fine, coarse in pairs]
+    return tableau[0]
+
+
+def moved(atoms: Atoms, displacement) -> Atoms:
+    atoms = atoms.copy()
+    atoms.positions += displacement
+    return atoms
+
+
+def deformed(atoms: Atoms, strain) -> Atoms:
+    """r -> r (1 + strain), cell and atoms."""
+    atoms = atoms.copy()
+    atoms.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+    return atoms
+
+
+def relative(found, truth) -> float:
+    """Largest difference, relative to the largest value."""
+    return float(np.max(np.abs(np.asarray(found) - truth)) / np.max(np.abs(truth)))
+
+
+def assert_agree(found: dict, truth: dict, tolerance: float, keys=RESULTS) -> None:
+    for key in keys:
+        assert relative(found[key], truth[key]) <= tolerance, key
