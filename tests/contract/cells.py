@@ -160,9 +160,7 @@ class Cell:
     @property
     def unit(self) -> Atoms:
         """One atom of each element in a cell smaller than the cutoff."""
-        cell = [[2.5, 0.0, 0.0], [0.4, 2.9, 0.0], [-0.3, 0.5, 3.1]]
-        if len(self.elements) > 1:
-            cell[2] = [-0.3, 0.5, 5.2]
+        cell = [[2.8, 0.0, 0.0], [0.4, 3.2, 0.0], [-0.3, 0.5, 3.6]]
         scaled = [[0.1, 0.2, 0.3], [0.55, 0.75, 0.85]][: len(self.elements)]
         return Atoms(self.elements, scaled_positions=scaled, cell=cell, pbc=True)
 

@@ -1,0 +1,116 @@
+"""Fit SNAP and qSNAP to the data of Zuo et al. (2020) and compare with the published models.
+
+    python benchmarks/errors.py DATA [--element Mo] [--model snap] [--output DIR] [--json FILE]
+
+DATA holds <El>_train.xyz.xz and <El>_test.xyz.xz (or other files that mlpot reads).  Every fit goes
+through the public configuration, which is left in the output folder for `mlpot fit`.  The published
+errors are in reference/zuo2020_errors.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from mlpot.config import load_config
+from mlpot.fit import FitResult, fit
+
+REFERENCE = Path(__file__).parent / "reference" / "zuo2020_errors.json"
+REGRESSORS = {"snap": "linear", "qsnap": "quadratic"}
+
+# two_j_max, r_cut (Å), weight of the forces (that of energies per atom is 1).  From a grid of 2J = 6
+# and 8, four or five cutoffs and weights of 1/30 to 1/1000; the ridge is chosen by cross validation.
+SETTINGS = {
+    ("snap", "Li"): (8, 6.0, 0.003),
+    ("snap", "Mo"): (8, 5.2, 0.01),
+    ("snap", "Si"): (8, 5.2, 0.01),
+    ("snap", "Cu"): (8, 4.0, 0.001),
+    ("qsnap", "Li"): (6, 4.8, 0.003),
+    ("qsnap", "Mo"): (6, 4.8, 0.003),
+    ("qsnap", "Si"): (6, 4.7, 0.01),
+    ("qsnap", "Cu"): (6, 3.8, 0.003),
+}
+
+
+def config_text(model: str, element: str, data: Path) -> str:
+    """The configuration of one fit, as a user would write it."""
+    two_j_max, r_cut, force = SETTINGS[model, element]
+    files = {split: str(next(data.glob(f"{element}_{split}*"))) for split in ("train", "test")}
+    return yaml.safe_dump(
+        {
+            "name": f"{element}_{model}",
+            "data": files,
+            "descriptor": {"type": "bispectrum", "two_j_max": two_j_max, "r_cut": r_cut},
+            "regressor": {"type": REGRESSORS[model]},
+            "weights": {"energy": 1.0, "force": force},
+        },
+        sort_keys=False,
+    )
+
+
+def run(model: str, element: str, data: Path, output: Path) -> tuple[FitResult, float]:
+    """The fit and its wall time (s)."""
+    path = output / f"{element}_{model}.yaml"
+    path.write_text(config_text(model, element, data.resolve()))
+    started = time.perf_counter()
+    return fit(load_config(path)), time.perf_counter() - started
+
+
+def compare(model: str, element: str, result: FitResult) -> dict[str, float]:
+    """Test errors beside the published model's; meV/atom and eV/Å."""
+    published = json.loads(REFERENCE.read_text())["models"][model][element]
+    found = result.metrics_test.to_dict()
+    return {
+        "energy_mae": found["energy_mae_meV_per_atom"],
+        "energy_rmse": found["energy_rmse_meV_per_atom"],
+        "force_mae": found["force_mae_eV_per_A"],
+        "force_rmse": found["force_rmse_eV_per_A"],
+        "published_energy_mae": published["energy_mae"],
+        "published_force_mae": published["force_mae"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--element", action="append", choices=sorted({e for _, e in SETTINGS}))
+    parser.add_argument("--model", action="append", choices=list(REGRESSORS))
+    parser.add_argument("--output", type=Path, help="folder for configurations and models")
+    parser.add_argument("--json", type=Path, help="write the numbers here, too")
+    options = parser.parse_args()
+    table = Table("model", "E MAE", "published", "F MAE", "published", "E RMSE", "F RMSE", "s")
+    rows = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        output = options.output or Path(scratch)
+        output.mkdir(parents=True, exist_ok=True)
+        for model, element in SETTINGS:
+            if model not in (options.model or [model]):
+                continue
+            if element not in (options.element or [element]):
+                continue
+            result, seconds = run(model, element, options.data, output)
+            row = compare(model, element, result) | {"seconds": seconds}
+            rows[f"{element}_{model}"] = row
+            table.add_row(
+                f"{element} {model}",
+                f"{row['energy_mae']:.3f}", f"{row['published_energy_mae']:.2f}",
+                f"{row['force_mae']:.4f}", f"{row['published_force_mae']:.4f}",
+                f"{row['energy_rmse']:.3f}", f"{row['force_rmse']:.4f}", f"{seconds:.1f}",
+            )  # fmt: skip
+    Console().print(table)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"Test errors in meV/atom and eV/Å. Peak memory of all fits: {peak:.0f} MiB.")
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

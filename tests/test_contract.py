@@ -1,0 +1,294 @@
+"""One contract for every descriptor × regressor (cells in contract/cells.py).
+
+Truths: finite differences, the slow twins of oracle/, recorded numbers, and LAMMPS' own tallies.
+"""
+
+import json
+from collections.abc import Iterator
+from itertools import combinations_with_replacement, product
+from operator import itemgetter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from contract.cells import CELLS, DESCRIPTORS, REGRESSORS, Cell
+from contract.in_lammps import NINE, SIX, Tallies, commands, virial_of
+from contract.measures import (
+    arguments,
+    assert_agree,
+    by_oracle,
+    deformed,
+    evaluate,
+    moved,
+    relative,
+    slope,
+)
+from mlpot import _core
+from mlpot.calculator import MLPotCalculator
+from mlpot.errors import InputError
+from mlpot.lammps import LammpsEngine
+from mlpot.model import Model
+
+RECORDED = json.loads((Path(__file__).parent / "data" / "contract.json").read_text())
+STEP = 2.5e-3  # Å; distances of a cell's structure stay on their side of every kink
+BARE, CORED = ([c for c in CELLS if (c.core != "bare") == cored] for cored in (False, True))
+PERIODICITIES = [pbc for pbc in product((True, False), repeat=3) if any(pbc)]
+ALONG = np.array([1.0, 2.0, 3.0]) / np.sqrt(14.0)
+DIRECTIONS = [np.array(v) / np.linalg.norm(v) for v in product((-2, 1, 3), (-3, 2), (-1, 2, 4))]
+
+
+@pytest.fixture(scope="module", params=CELLS, ids=str)
+def cell(request) -> Cell:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def file(cell, tmp_path_factory) -> Path:
+    return cell.model.save(tmp_path_factory.mktemp("model") / "model.json")
+
+
+@pytest.fixture(scope="module")
+def lammps(cell, file):
+    with Tallies(commands(file, cell.elements), cell.elements) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def truth(cell) -> dict:
+    return by_oracle(cell.model.data, cell.atoms)
+
+
+def test_every_descriptor_meets_every_regressor():
+    assert {(c.descriptor, c.regressor) for c in CELLS} == set(product(DESCRIPTORS, REGRESSORS))
+    assert set(RECORDED) == set(map(str, CELLS))
+
+
+def test_results_are_those_of_the_slow_twins(cell, truth):
+    assert 1.0 < np.abs(truth["energies"]).max() < 1e4 and np.abs(truth["forces"]).max() > 0.1
+    assert_agree(evaluate(cell.model.potential(), cell.atoms), truth, 1e-11)
+
+
+def test_python_lammps_and_record_agree(cell, file, lammps):
+    core, record = evaluate(cell.model.potential(), cell.atoms), RECORDED[str(cell)]
+    assert_agree(core, record, 1e-11)
+    inside = lammps.evaluate(cell.atoms)
+    assert_agree(inside, core, 1e-11)
+    assert_agree(inside, record, 1e-11)
+    atoms = cell.atoms.copy()
+    atoms.calc = MLPotCalculator(file)
+    assert relative(atoms.get_forces(), record["forces"]) <= 1e-11
+    assert relative(atoms.get_potential_energy(), record["energy"]) <= 1e-11
+    stress = atoms.get_stress(voigt=False) * atoms.get_volume()
+    assert relative(stress, record["dE_dstrain"]) <= 1e-11
+
+
+def test_forces_are_the_slope_of_the_energy(cell):
+    potential, atoms = cell.model.potential(), cell.atoms
+    forces = np.empty((len(atoms), 3))
+    for i, axis in np.ndindex(forces.shape):
+        unit = np.zeros_like(forces)
+        unit[i, axis] = 1.0
+        along = lambda t, u=unit: evaluate(potential, moved(atoms, t * u))["energy"]  # noqa: E731
+        forces[i, axis] = -slope(along, STEP)
+    assert relative(evaluate(potential, atoms)["forces"], forces) <= 1e-9
+
+
+def test_virial_is_the_slope_of_the_energy(cell):
+    potential, atoms = cell.model.potential(), cell.atoms
+    strains = np.zeros((6, 3, 3))
+    for k, (a, b) in enumerate(zip(*SIX, strict=True)):
+        strains[k, a, b] += 0.5
+        strains[k, b, a] += 0.5
+    slopes = [
+        slope(lambda t, s=s: evaluate(potential, deformed(atoms, t * s))["energy"], STEP / 5)
+        for s in strains
+    ]
+    assert relative(evaluate(potential, atoms)["dE_dstrain"][SIX], slopes) <= 1e-7
+
+
+def test_tallies_of_atoms_sum_to_the_whole(cell, file, lammps):
+    core = evaluate(cell.model.potential(), cell.atoms)
+    assert relative(core["energies"].sum(), core["energy"]) <= 1e-12
+    found = lammps.tally(cell.atoms)
+    assert relative(found["energies"].sum(), found["energy"]) <= 1e-12
+    virial = virial_of(found, lammps.box)
+    assert relative(found["virials"].sum(axis=0), virial[SIX]) <= 1e-11
+    assert relative(found["centroid_virials"].sum(axis=0), virial[NINE]) <= 1e-11
+    explicit = commands(file, cell.elements, "pair_modify nofdotr")
+    with LammpsEngine(explicit, cell.elements) as engine:
+        assert_agree(engine.evaluate(cell.atoms), found, 1e-11)
+
+
+def test_centroid_stress_carries_the_heat(cell, lammps):
+    """J = sum_i r_i dE_i/dt + sum_i r_i (F_i . v_i), of a cluster that moves.
+
+    LAMMPS: J = sum_i W_i v_i with W_i = sum of r_a f_b, the negative of centroid/stress/atom.
+    """
+    potential, atoms = cell.model.potential(), cell.atoms.copy()
+    atoms.pbc = False
+    v = np.random.default_rng(3).uniform(-1.0, 1.0, atoms.positions.shape)  # Å/ps
+    power = slope(lambda t: evaluate(potential, moved(atoms, t * v))["energies"], STEP)
+    power += np.sum(evaluate(potential, atoms)["forces"] * v, axis=1)
+    flux = power @ atoms.positions
+    found = lammps.tally(atoms, velocities=v)
+    assert relative(found["flux"], flux) <= 1e-9
+    tensors = np.empty((len(atoms), 3, 3))
+    tensors[:, NINE[0], NINE[1]] = found["centroid_virials"]
+    assert relative(np.einsum("iab,ib->a", tensors, v), flux) <= 1e-9
+
+
+def test_repeated_cells_repeat(cell, lammps):
+    potential = cell.model.potential()
+    for pbc in PERIODICITIES:
+        unit = cell.unit
+        unit.pbc = pbc
+        assert unit.cell.lengths().max() < cell.cutoffs.min()
+        once = evaluate(potential, unit)
+        for n in (2, 3):
+            large = unit.repeat([n if p else 1 for p in pbc])
+            copies = len(large) // len(unit)
+            for many in (evaluate(potential, large), lammps.evaluate(large)):
+                assert abs(many["energy"] / copies - once["energy"]) <= 1e-11
+                assert np.allclose(many["forces"], np.tile(once["forces"], (copies, 1)), 0, 1e-11)
+
+
+def test_results_do_not_depend_on_the_frame(cell):
+    potential, atoms = cell.model.potential(), cell.atoms
+    here, rng = evaluate(potential, atoms), np.random.default_rng(1)
+    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    for map_ in (turn * np.sign(np.linalg.det(turn)), -np.eye(3), np.diag([1.0, 1.0, -1.0])):
+        turned = atoms.copy()
+        turned.set_cell(atoms.cell.array @ map_, scale_atoms=True)
+        there = evaluate(potential, turned)
+        there["forces"] = there["forces"] @ map_.T
+        there["dE_dstrain"] = map_ @ there["dE_dstrain"] @ map_.T
+        assert_agree(there, here, 1e-12)
+    order = rng.permutation(len(atoms))
+    permuted = evaluate(potential, atoms[order])
+    here_permuted = here | {key: here[key][order] for key in ("energies", "forces")}
+    assert_agree(permuted, here_permuted, 1e-12)
+    lattice = rng.integers(-2, 3, (len(atoms), 3)) @ atoms.cell.array
+    for shift in ([1.234, -5.6, 7.8], lattice):
+        assert_agree(evaluate(potential, moved(atoms, shift)), here, 1e-12)
+
+
+def test_ids_with_gaps_change_nothing(cell, lammps):
+    here = lammps.evaluate(cell.atoms)
+    ids, order = np.array([50, 3, 7, 1000, 12]), np.array([1, 2, 4, 0, 3])
+    types = [lammps.elements.index(symbol) + 1 for symbol in cell.atoms.symbols]
+    lammps.command("delete_atoms group all compress no")
+    x = lammps.box.positions.ravel().tolist()
+    assert lammps.lammps.create_atoms(len(ids), ids.tolist(), types, x) == len(ids)
+    lammps.command("run 0 post no")
+    expected = here | {key: here[key][order] for key in ("energies", "forces")}
+    assert_agree(lammps.results(), expected, 1e-12)
+
+
+def crossings(cell: Cell) -> Iterator[tuple[Atoms, int, np.ndarray]]:
+    """Dimers and crystals with an atom on a kink, that atom, and the direction to the other."""
+    core = cell.model.data["core"]
+    for a, b in combinations_with_replacement(cell.elements, 2):
+        ends = [cell.elements.index(symbol) for symbol in (a, b)]
+        for r in [cell.cutoffs[*ends], *([core["inner"], core["outer"]] if core else [])]:
+            yield Atoms([a, b], [[0.0] * 3, r * ALONG]), 1, ALONG
+            crystal = cell.atoms.copy()
+            i = next(i for i, symbol in enumerate(crystal.symbols) if symbol == a)
+            j = next(j for j, symbol in enumerate(crystal.symbols) if symbol == b and j != i)
+            away = next(v for v in DIRECTIONS if room(crystal, j, crystal.positions[i] + r * v))
+            crystal.positions[j] = crystal.positions[i] + r * away
+            yield crystal, j, away
+
+
+def room(atoms: Atoms, j: int, position: np.ndarray) -> bool:
+    """Whether atom j is more than 1 Å from all others there."""
+    atoms = atoms.copy()
+    atoms.positions[j] = position
+    others = [i for i in range(len(atoms)) if i != j]
+    return atoms.get_distances(j, others, mic=True).min() > 1.0
+
+
+def jump(potential, atoms: Atoms, j: int, along: np.ndarray) -> tuple[float, float]:
+    """Of energy and forces where atom j crosses a kink; the change to both sides is taken off."""
+    delta = 1e-11 * np.eye(len(atoms))[j][:, None] * along
+    energy, forces = zip(
+        *(itemgetter("energy", "forces")(evaluate(potential, moved(atoms, k * delta)))
+          for k in (-3, -1, 1, 3)), strict=True,
+    )  # fmt: skip
+    work = -np.sum((forces[1] + forces[2]) * delta)
+    change = (forces[3] - forces[2] + forces[1] - forces[0]) / 2
+    return abs(energy[2] - energy[1] - work), np.abs(forces[2] - forces[1] - change).max()
+
+
+def test_nothing_jumps_at_the_cutoff(cell):
+    potential = cell.model.potential()
+    energy, force = np.max([jump(potential, *crossing) for crossing in crossings(cell)], axis=0)
+    if cell.jumps:
+        assert energy > 1e-6  # or this test could not fail
+    else:
+        assert energy <= 1e-12 and force <= 1e-9
+
+
+def test_all_kernels_agree(cell, file):
+    text, here = cell.model.to_text(), evaluate(cell.model.potential(), cell.atoms)
+    for name in _core.kernels():
+        potential = _core.Potential(text, kernels=name)
+        assert potential.kernels == name
+        found = evaluate(potential, cell.atoms)
+        assert_agree(found, here, 1e-13)
+        q = potential.features(*arguments(cell.atoms, cell.elements))
+        assert q.shape == (len(cell.atoms), potential.n_features)
+        with LammpsEngine(commands(file, cell.elements, kernels=name), cell.elements) as engine:
+            assert_agree(engine.evaluate(cell.atoms), found, 1e-12)
+
+
+def test_design_rows_times_coefficients_are_the_results(cell):
+    """Columns are species-major; what has no coefficient (E0, core) is the model of zeros."""
+    data = cell.model.data
+    coefficients = np.array(data["regressor"]["coefficients"])
+    zeros = {"type": cell.regressor, "coefficients": np.zeros_like(coefficients)}
+    fixed = evaluate(Model(data | {"regressor": zeros}).potential(), cell.atoms)
+    results = evaluate(cell.model.potential(), cell.atoms)
+    design = cell.model.potential().design(*arguments(cell.atoms, cell.elements))
+    assert len(design["energy"]) == cell.model.potential().n_parameters == coefficients.size
+    for key, rows in design.items():
+        assert relative(rows @ coefficients.ravel() + fixed[key], results[key]) <= 1e-12, key
+    first = cell.atoms[[s == cell.elements[0] for s in cell.atoms.symbols]]
+    rows = cell.model.potential().design(*arguments(first, cell.elements))["energy"]
+    of_first, of_others = np.split(rows, [coefficients.shape[1]])
+    assert of_first.any() and not of_others.any()
+
+
+def dimer(cell: Cell, a: int, b: int, r: float) -> Atoms:
+    """With a bystander, so that atoms 0 and 2 are the close ones."""
+    symbols = [cell.elements[a], cell.elements[0], cell.elements[b]]
+    return Atoms(symbols, [[0.0] * 3, 2.5 * ALONG[[1, 2, 0]] * [1, -1, 1], r * ALONG])
+
+
+@pytest.mark.parametrize("cell", BARE, indirect=True, ids=str)
+@pytest.mark.parametrize("r", [0.0, 1e-10, 0.1, 0.3, 0.499])
+def test_close_contacts_without_core_name_the_atoms(cell, file, r):
+    potential = cell.model.potential()
+    for a, b in product(range(len(cell.elements)), repeat=2):
+        with pytest.raises(_core.AtomsTooClose, match=r"atoms (0 and 2|2 and 0) .*core"):
+            evaluate(potential, dimer(cell, a, b, r))
+        with pytest.raises(_core.AtomsTooClose):
+            potential.design(*arguments(dimer(cell, a, b, r), cell.elements))
+    with pytest.raises(InputError, match="Atoms (1 and 3|3 and 1) are"):
+        LammpsEngine(commands(file, cell.elements), cell.elements).evaluate(dimer(cell, 0, 0, r))
+    assert np.isfinite(evaluate(potential, dimer(cell, 0, 0, 0.501))["energy"])
+
+
+@pytest.mark.parametrize("cell", CORED, indirect=True, ids=str)
+def test_close_contacts_with_core_repel(cell):
+    potential = cell.model.potential()
+    for a, b in combinations_with_replacement(range(len(cell.elements)), 2):
+        found = [evaluate(potential, dimer(cell, a, b, r)) for r in np.geomspace(0.05, 0.9, 60)]
+        energies = [result["energy"] for result in found]
+        assert np.isfinite(energies).all() and np.all(np.diff(energies) < 0.0)
+        assert min(result["forces"][2] @ ALONG for result in found) > 0.0
+        for r in (1e-10, 1e-5, 0.01):
+            result = evaluate(potential, dimer(cell, a, b, r))
+            assert result["energy"] > energies[0] and np.isfinite(result["forces"]).all()
+        with pytest.raises(ValueError, match=r"atoms (0 and 2|2 and 0) |not a finite number"):
+            evaluate(potential, dimer(cell, a, b, 0.0))

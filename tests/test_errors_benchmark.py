@@ -1,0 +1,20 @@
+"""Fits to the data of Zuo et al. (2020) beat the models published with it, on both test errors."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+path = Path(__file__).parents[1] / "benchmarks" / "errors.py"
+spec = importlib.util.spec_from_file_location("errors_benchmark", path)
+errors = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(errors)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "element"), errors.SETTINGS, ids="-".join)
+def test_fit_is_no_worse_than_the_published_model(shared, tmp_path, model, element):
+    result, _ = errors.run(model, element, shared / "data" / "zuo2020", tmp_path)
+    found = errors.compare(model, element, result)
+    assert found["energy_mae"] <= found["published_energy_mae"]
+    assert found["force_mae"] <= found["published_force_mae"]
