@@ -500,5 +500,7 @@ std::unique_ptr<Descriptor<Real>> make_bispectrum(Block& block, int n_species) {
 
 template std::unique_ptr<Descriptor<Scalar>> make_bispectrum(Block&, int);
 template std::unique_ptr<Descriptor<Pack<MLPOT_WIDTH>>> make_bispectrum(Block&, int);
+template std::unique_ptr<Descriptor<Dual<Scalar>>> make_bispectrum(Block&, int);
+template std::unique_ptr<Descriptor<Dual<Pack<MLPOT_WIDTH>>>> make_bispectrum(Block&, int);
 
 MLPOT_END_KERNELS

@@ -168,6 +168,13 @@ void Block::numbers(const char* key, int n, double otherwise, double least, doub
     values[k] = checked(*this, key, "[" + std::to_string(k) + "]: ", list[k], least, greatest);
 }
 
+int Block::rows(const char* key) {
+  const ordered_json fallback = ordered_json::array();
+  const ordered_json& list = get(*json_, *this, key, json_->missing, &fallback);
+  if (!list.is_array() || list.size() > 100000) refuse(key, "expected a list, got " + show(list));
+  return static_cast<int>(list.size());
+}
+
 void Block::table(const char* key, int rows, int columns, double* values) {
   const ordered_json fallback =
       std::vector<std::vector<double>>(rows, std::vector<double>(columns, 0.0));

@@ -32,6 +32,7 @@ class Block {
   // values: [n], each the default where the key is missing.
   void numbers(const char* key, int n, double otherwise, double least, double greatest,
                double* values);
+  int rows(const char* key);  // of a list, which is empty by default
   // values: [rows][columns], finite; zeros by default.
   void table(const char* key, int rows, int columns, double* values);
 

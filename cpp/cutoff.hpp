@@ -36,4 +36,26 @@ inline void cosine_switch_on(Real r, double center, double half_width, Real& f, 
   df_dr = select(off, Real(0.0), select(rising, Real(0.5 * k) * c, Real(0.0)));
 }
 
+// tanh^3(1 - r/r_cut), exactly 0 from r_cut on. C2.
+template <class Real>
+inline void tanh3_cutoff(Real r, double r_cut, Real& f, Real& df_dr) {
+  const Real t = tanh(Real(1.0) - Real(1.0 / r_cut) * r), t2 = t * t;
+  const auto inside = r < Real(r_cut);
+  f = select(inside, t2 * t, Real(0.0));
+  df_dr = select(inside, Real(-3.0 / r_cut) * t2 * (Real(1.0) - t2), Real(0.0));
+}
+
+// ((15 - 6x) x - 10) x^3 + 1 with x from 0 at r_min to 1 at r_cut. C2.
+template <class Real>
+inline void polynomial_cutoff(Real r, double r_min, double r_cut, Real& f, Real& df_dr) {
+  const double k = 1.0 / (r_cut - r_min);
+  Real x = (r - Real(r_min)) * Real(k);
+  x = select(x > Real(0.0), x, Real(0.0));
+  const auto inside = r < Real(r_cut);
+  f = select(inside, ((Real(15.0) - Real(6.0) * x) * x - Real(10.0)) * x * x * x + Real(1.0),
+             Real(0.0));
+  const Real y = x * (Real(1.0) - x);
+  df_dr = select(inside, Real(-30.0 * k) * y * y, Real(0.0));
+}
+
 MLPOT_END_KERNELS

@@ -61,4 +61,15 @@ inline Dual<R> exp(Dual<R> x) {
   return {e, e * x.tangent};
 }
 
+template <class R>
+inline Dual<R> log(Dual<R> x) {
+  return {log(x.value), x.tangent / x.value};
+}
+
+template <class R>
+inline Dual<R> tanh(Dual<R> x) {
+  const R t = tanh(x.value);
+  return {t, (R(1.0) - t * t) * x.tangent};
+}
+
 MLPOT_END_KERNELS

@@ -18,7 +18,9 @@ struct EngineInput {
   const double* e0;               // [n_species] eV
   double core_inner, core_outer;  // Å; no core when outer is 0
   Block& descriptor;
+  Block* scaling;  // shift and scale of the descriptor, null: none
   Block& regressor;
+  bool for_training;  // parameter_gradient() will be called
 };
 
 // Where results are added; a null pointer: not wanted. Indices are the Neighborhood's.
@@ -39,6 +41,12 @@ struct DesignOutput {
   const int* atom_of;  // [n_atoms of the Neighborhood] the atom of which each is an image
 };
 
+// A direction in which atoms move and space is strained, to differentiate along.
+struct Direction {
+  const double* x;       // [n_atoms][3] of each atom
+  const double* strain;  // [3][3]: r_b changes by the sum of r_a strain[a][b]
+};
+
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -49,6 +57,11 @@ class Engine {
   virtual double evaluate(const Neighborhood& all, const EngineOutput& out) = 0;  // energy, eV
   virtual void features(const Neighborhood& all, double* q) = 0;  // [n_atoms][n_features]
   virtual void design(const Neighborhood& all, const DesignOutput& out) = 0;
+
+  virtual void set_parameters(const double* w) = 0;  // [n_species][n_parameters]
+  // Adds weight dE/dw and the derivative of dE/dw along the direction to gradient.
+  virtual void parameter_gradient(const Neighborhood& all, double weight,
+                                  const Direction& direction, double* gradient) = 0;
 };
 
 // One such door for each instruction set this build has; kernels.cpp chooses.

@@ -12,6 +12,10 @@ class Linear : public Regressor<Real> {
 
   int n_parameters() const override { return n_; }
 
+  void set_parameters(int species, const double* w) override {
+    for (int k = 0; k < n_parameters(); k++) c_[species * n_parameters() + k] = w[k];
+  }
+
   Real energy(int species, const Real* q, Real* dE_dq) override {
     const double* c = c_.begin() + species * n_;
     Real sum(0.0);

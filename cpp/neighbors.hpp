@@ -15,6 +15,9 @@ class NeighborList {
   NeighborList(int n, const double* positions, const double* cell, const bool* periodic,
                const int* species, int n_species, double r_cut);
 
+  NeighborList(NeighborList&&) = default;  // what points into its arrays stays right
+  NeighborList& operator=(NeighborList&&) = default;
+
   Neighborhood view() const;
   int n_atoms() const { return static_cast<int>(atom_of_.size()); }  // with images
   const int* atom_of() const { return atom_of_.data(); }             // [n_atoms()] original atom

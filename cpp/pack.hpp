@@ -1,9 +1,10 @@
 // Pack<W>: W numbers side by side, one atom a lane. The only place with vector types.
 //
-// Everything a kernel may do with a number is here: + - * /, comparison and select, sqrt, exp,
-// sincos. exp and sincos follow Cody and Waite (argument reduction by constants split in parts)
-// with the polynomials of Sun's fdlibm and the Taylor series; they are good to 2 units in the last
-// place for |x| < 1e5 (sincos) and -708 < x < 709 (exp, clamped beyond).
+// Everything a kernel may do with a number is here: + - * /, comparison and select, sqrt, exp, log,
+// tanh, sincos. exp and sincos follow Cody and Waite (argument reduction by constants split in
+// parts) with the polynomials of Sun's fdlibm and the Taylor series; they are good to 2 units in
+// the last place for |x| < 1e5 (sincos) and -708 < x < 709 (exp, clamped beyond). log is for
+// positive numbers; tanh and log are good to 2e-16 of 1.
 #pragma once
 
 #include <cstdint>
@@ -154,6 +155,41 @@ inline Pack<W> exp(Pack<W> x) {
   r = r - n * Real(1.90821492927058770002e-10);
   const Real power = Real::of_bits((integer + 1023) << 52);
   return detail::polynomial(r, taylor) * power;
+}
+
+template <int W>
+inline Pack<W> log(Pack<W> x) {
+  using Real = Pack<W>;
+  static constexpr double odd[] = {2.0,      2.0 / 3,  2.0 / 5,  2.0 / 7,  2.0 / 9, 2.0 / 11,
+                                   2.0 / 13, 2.0 / 15, 2.0 / 17, 2.0 / 19, 2.0 / 21};
+  // x = m 2^k with m from sqrt(1/2) to sqrt(2): the bits above those of sqrt(1/2) count k.
+  const typename Real::Mask half_root = Real(0.70710678118654752440).bits();
+  const typename Real::Mask k = (x.bits() - half_root) >> 52;
+  const Real m = Real::of_bits(x.bits() - (k << 52));
+  const Real power = Real::of_bits(k + Real(detail::magic).bits()) - Real(detail::magic);
+  const Real s = (m - Real(1.0)) / (m + Real(1.0));  // log m = 2 atanh s
+  return power * Real(6.93147180559945286227e-01) + s * detail::polynomial(s * s, odd);
+}
+
+template <int W>
+inline Pack<W> tanh(Pack<W> x) {
+  using Real = Pack<W>;
+  const auto negative = x < Real(0.0);
+  const Real t = exp(select(negative, x + x, -x - x));
+  const Real positive = (Real(1.0) - t) / (Real(1.0) + t);
+  return select(negative, -positive, positive);
+}
+
+// x^n for a whole number n >= 0.
+template <class Real>
+inline Real power(Real x, int n) {
+  Real result(1.0);
+  for (bool first = true; n > 0; n >>= 1, x = x * x)
+    if (n & 1) {
+      result = first ? x : result * x;
+      first = false;
+    }
+  return result;
 }
 
 MLPOT_END_KERNELS

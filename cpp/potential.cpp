@@ -54,8 +54,8 @@ void refuse_reserved(Block& file, const char* key) {
 
 }  // namespace
 
-Potential::Potential(const std::string& text, const std::string& where,
-                     const std::string& kernels) {
+Potential::Potential(const std::string& text, const std::string& where, const std::string& kernels,
+                     bool for_training) {
   Block file(text, where);
   const char* const format[] = {"mlpot"};
   file.choice("format", format);
@@ -78,12 +78,17 @@ Potential::Potential(const std::string& text, const std::string& where,
   file.numbers("E0", n, 0.0, -1e300, 1e300, e0.data());
   double inner = 0.0, outer = 0.0;
   read_core(file, inner, outer);
-  for (const char* key : {"pair", "scaling", "ranges"}) refuse_reserved(file, key);
+  for (const char* key : {"pair", "ranges"}) refuse_reserved(file, key);
   file.pass_over("provenance");
 
   Block descriptor = file.child("descriptor"), regressor = file.child("regressor");
-  engine_ = make_engine(
-      kernels, {n, numbers.data(), e0.data(), inner, outer, descriptor, regressor}, kernels_);
+  std::unique_ptr<Block> scaling;
+  if (!file.is_null("scaling")) scaling = std::make_unique<Block>(file.child("scaling"));
+  engine_ = make_engine(kernels,
+                        {n, numbers.data(), e0.data(), inner, outer, descriptor, scaling.get(),
+                         regressor, for_training},
+                        kernels_);
+  if (scaling) scaling->finish();
   descriptor.finish();
   regressor.finish();
   file.finish();

@@ -13,7 +13,8 @@ class Potential {
  public:
   // text: the content of a model file (docs/model_format.md); where: its name, for messages;
   // kernels: which instruction set. Throws ModelError.
-  Potential(const std::string& text, const std::string& where, const std::string& kernels = "auto");
+  Potential(const std::string& text, const std::string& where, const std::string& kernels = "auto",
+            bool for_training = false);
 
   const std::vector<std::string>& elements() const { return elements_; }
   const std::string& name() const { return name_; }

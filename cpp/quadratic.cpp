@@ -15,6 +15,10 @@ class Quadratic : public Regressor<Real> {
 
   int n_parameters() const override { return n_ + n_ * (n_ + 1) / 2; }
 
+  void set_parameters(int species, const double* w) override {
+    for (int k = 0; k < n_parameters(); k++) c_[species * n_parameters() + k] = w[k];
+  }
+
   Real energy(int species, const Real* q, Real* dE_dq) override {
     const double *c = c_.begin() + species * n_parameters(), *a = c + n_;
     Real sum(0.0);

@@ -15,6 +15,7 @@ class Regressor {
  public:
   virtual ~Regressor() = default;
   virtual int n_parameters() const = 0;  // of one species
+  virtual void set_parameters(int species, const double* w) = 0;
 
   // The energy of a central atom of the species, and its derivative by q: [n_features].
   virtual Real energy(int species, const Real* q, Real* dE_dq) = 0;

@@ -3,11 +3,16 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <array>
+#include <cmath>
 #include <mutex>
+#include <numeric>
+#include <optional>
 
 #include "neighbors.hpp"
 #include "potential.hpp"
 #include "sha256.hpp"
+#include "training.hpp"
 
 namespace py = pybind11;
 using namespace py::literals;
@@ -125,6 +130,76 @@ py::dict design(SharedPotential& shared, const Doubles& positions, const Doubles
   return py::dict("energy"_a = energy, "forces"_a = forces, "dE_dstrain"_a = strain);
 }
 
+std::vector<int> checked_indices(const TrainingSet& set,
+                                 const std::optional<std::vector<int>>& given) {
+  std::vector<int> indices(set.n_structures());
+  std::iota(indices.begin(), indices.end(), 0);
+  if (!given) return indices;
+  for (const int index : *given)
+    require(index >= 0 && index < set.n_structures(), "indices: no such structure");
+  return *given;
+}
+
+void add_structure(TrainingSet& set, const Doubles& positions, const Doubles& cell,
+                   const Flags& pbc, const Ints& species, double energy,
+                   const std::optional<Doubles>& forces, const std::optional<Doubles>& stress,
+                   const std::array<double, 3>& weights) {
+  NeighborList list = neighbors_of(set.potential(), positions, cell, pbc, species);
+  const double* c = cell.data();
+  const double volume =
+      std::fabs(c[0] * (c[4] * c[8] - c[5] * c[7]) - c[1] * (c[3] * c[8] - c[5] * c[6]) +
+                c[2] * (c[3] * c[7] - c[4] * c[6]));
+  Reference reference;
+  reference.energy = energy;
+  if (forces) {
+    require(forces->size() == positions.size(), "forces: expected the shape of positions");
+    reference.forces.assign(forces->data(), forces->data() + forces->size());
+  }
+  if (stress) {
+    require(stress->size() == 9 && volume > 0.0, "stress: expected shape (3, 3), and a volume");
+    reference.stress.assign(stress->data(), stress->data() + 9);
+  }
+  reference.w_energy = weights[0];
+  reference.w_force = weights[1];
+  reference.w_stress = weights[2];
+  set.add(std::move(list), static_cast<int>(positions.shape(0)), volume, std::move(reference));
+}
+
+py::tuple training_loss(TrainingSet& set, const Doubles& parameters,
+                        const std::optional<std::vector<int>>& given) {
+  require(parameters.size() == set.n_parameters(), "parameters: wrong length");
+  const std::vector<int> indices = checked_indices(set, given);
+  py::array_t<double> gradient = zeros({set.n_parameters()});
+  double* to = gradient.mutable_data();
+  const double* from = parameters.data();
+  double loss = 0.0;
+  {
+    py::gil_scoped_release release;
+    loss = set.loss(from, indices, to);
+  }
+  return py::make_tuple(loss, gradient);
+}
+
+py::list training_predict(TrainingSet& set, const Doubles& parameters,
+                          const std::optional<std::vector<int>>& given) {
+  require(parameters.size() == set.n_parameters(), "parameters: wrong length");
+  const std::vector<int> indices = checked_indices(set, given);
+  const double* from = parameters.data();
+  std::vector<Prediction> predictions;
+  {
+    py::gil_scoped_release release;
+    predictions = set.predict(from, indices);
+  }
+  py::list list;
+  for (const Prediction& p : predictions) {
+    py::array_t<double> forces({static_cast<py::ssize_t>(p.forces.size() / 3), py::ssize_t{3}},
+                               p.forces.data());
+    py::array_t<double> strain({3, 3}, p.dE_dstrain);
+    list.append(py::dict("energy"_a = p.energy, "forces"_a = forces, "dE_dstrain"_a = strain));
+  }
+  return list;
+}
+
 // An engine with the blocks' defaults and coefficients of zero, to ask for sizes.
 template <class Ask>
 auto with_blocks(const std::string& descriptor, const std::string& regressor, int n_species,
@@ -134,8 +209,8 @@ auto with_blocks(const std::string& descriptor, const std::string& regressor, in
   const std::vector<int> numbers(n_species, 1);
   const std::vector<double> e0(n_species, 0.0);
   std::string kernels;
-  const auto engine =
-      make_engine("auto", {n_species, numbers.data(), e0.data(), 0.0, 0.0, d, r}, kernels);
+  const auto engine = make_engine(
+      "auto", {n_species, numbers.data(), e0.data(), 0.0, 0.0, d, nullptr, r, false}, kernels);
   d.finish();
   r.finish();
   return ask(*engine, d, r);
@@ -207,4 +282,21 @@ PYBIND11_MODULE(_core, m) {
                "energy (P,), forces (n, 3, P), dE_dstrain (3, 3, P).\n") +
            arguments)
               .c_str());
+
+  py::class_<TrainingSet>(
+      m, "TrainingSet",
+      "Structures with references, and the loss of a model on them with its exact gradient.")
+      .def(py::init<const std::string&, const std::string&, const std::string&, int>(), "text"_a,
+           "where"_a = "model", "kernels"_a = "auto", "threads"_a = 1)
+      .def_property_readonly("n_structures", &TrainingSet::n_structures)
+      .def_property_readonly("n_parameters", &TrainingSet::n_parameters)
+      .def("add", &add_structure, "positions"_a, "cell"_a, "pbc"_a, "species"_a, "energy"_a,
+           "forces"_a, "stress"_a, "weights"_a,
+           "Add a structure: energy eV, forces (n, 3) eV/Å or None, stress (3, 3) eV/Å^3 or None,\n"
+           "weights of the residuals in eV/atom, eV/Å and GPa.")
+      .def("loss", &training_loss, "parameters"_a, "indices"_a = py::none(),
+           "(loss, gradient) over the structures: sum of w_E^2 (dE/N)^2 + w_F^2 |dF|^2 +\n"
+           "w_S^2 |d stress|^2 with six stress components.")
+      .def("predict", &training_predict, "parameters"_a, "indices"_a = py::none(),
+           "List of dicts energy, forces, dE_dstrain.");
 }

@@ -144,7 +144,8 @@ def test_the_same_fit_twice_writes_the_same_bytes(run, core, molybdenum, tmp_pat
 
 
 def test_the_example_is_a_model_the_core_takes(core):
-    from mlpot.config import example_config, parse_config
+    from mlpot.config import parse_config
+    from mlpot.examples import example_config
     from mlpot.fit import zero_model
 
     assert zero_model(parse_config(example_config()), ["Mo"]).potential().n_parameters == 30

@@ -2,8 +2,10 @@
 
 import pytest
 
-from mlpot.config import FitConfig, Weights, example_config, load_config, parse_config
+from mlpot.config import FitConfig, Training, Weights, load_config, parse_config
 from mlpot.errors import InputError
+from mlpot.examples import EXAMPLES, example_config
+from mlpot.symmetry_functions import FunctionSet
 
 EXAMPLE = example_config()
 
@@ -17,16 +19,18 @@ def line_of(text, part):
     return next(n for n, line in enumerate(text.splitlines(), 1) if part in line)
 
 
-def test_the_example_is_valid_and_says_the_defaults():
-    config = parse_config(EXAMPLE)
-    given = {"name", "data", "descriptor", "weights"}
+@pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES)
+def test_the_examples_are_valid_and_say_the_defaults(example):
+    config = parse_config(example)
+    given = {"name", "data", "descriptor", "regressor", "weights"}
     minimal = FitConfig.model_validate(config.model_dump(include=given))
-    assert config == minimal
+    assert config.training in (None, Training())
+    assert config.model_copy(update={"training": None}) == minimal
 
 
-def test_every_key_of_the_example_is_explained():
-    for name in FitConfig.model_fields:
-        assert f"{name}:" in EXAMPLE
+def test_every_key_is_explained_in_an_example():
+    for name in [*FitConfig.model_fields, *Training.model_fields, *FunctionSet.model_fields]:
+        assert any(f"{name}:" in example for example in EXAMPLES.values())
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """One contract for every descriptor × regressor (cells in contract/cells.py).
 
-Truths: finite differences, the slow twins of oracle/, recorded numbers, and LAMMPS' own tallies.
+Truths: finite differences, the slow twins of oracle/, their recorded numbers (data/contract.json,
+made by contract/record.py), and LAMMPS' own sums over what it tallies for each atom.
 """
 
 import json
@@ -12,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
-from contract.cells import CELLS, DESCRIPTORS, REGRESSORS, Cell
+
+from contract.cells import CELLS, DESCRIPTORS, LINEAR, REGRESSORS, Cell
 from contract.in_lammps import NINE, SIX, Tallies, commands, virial_of
 from contract.measures import (
     arguments,
@@ -33,6 +35,7 @@ from mlpot.model import Model
 RECORDED = json.loads((Path(__file__).parent / "data" / "contract.json").read_text())
 STEP = 2.5e-3  # Å; distances of a cell's structure stay on their side of every kink
 BARE, CORED = ([c for c in CELLS if (c.core != "bare") == cored] for cored in (False, True))
+WITH_ROWS = [c for c in CELLS if c.regressor in LINEAR]
 PERIODICITIES = [pbc for pbc in product((True, False), repeat=3) if any(pbc)]
 ALONG = np.array([1.0, 2.0, 3.0]) / np.sqrt(14.0)
 DIRECTIONS = [np.array(v) / np.linalg.norm(v) for v in product((-2, 1, 3), (-3, 2), (-1, 2, 4))]
@@ -189,8 +192,8 @@ def crossings(cell: Cell) -> Iterator[tuple[Atoms, int, np.ndarray]]:
     """Dimers and crystals with an atom on a kink, that atom, and the direction to the other."""
     core = cell.model.data["core"]
     for a, b in combinations_with_replacement(cell.elements, 2):
-        ends = [cell.elements.index(symbol) for symbol in (a, b)]
-        for r in [cell.cutoffs[*ends], *([core["inner"], core["outer"]] if core else [])]:
+        cutoff = cell.cutoffs[cell.elements.index(a), cell.elements.index(b)]
+        for r in [cutoff, *([core["inner"], core["outer"]] if core else [])]:
             yield Atoms([a, b], [[0.0] * 3, r * ALONG]), 1, ALONG
             crystal = cell.atoms.copy()
             i = next(i for i, symbol in enumerate(crystal.symbols) if symbol == a)
@@ -242,6 +245,9 @@ def test_all_kernels_agree(cell, file):
             assert_agree(engine.evaluate(cell.atoms), found, 1e-12)
 
 
+@pytest.mark.parametrize(
+    "cell", [c for c in CELLS if c.regressor in LINEAR], indirect=True, ids=str
+)
 def test_design_rows_times_coefficients_are_the_results(cell):
     """Columns are species-major; what has no coefficient (E0, core) is the model of zeros."""
     data = cell.model.data
@@ -274,8 +280,11 @@ def test_close_contacts_without_core_name_the_atoms(cell, file, r):
             evaluate(potential, dimer(cell, a, b, r))
         with pytest.raises(_core.AtomsTooClose):
             potential.design(*arguments(dimer(cell, a, b, r), cell.elements))
-    with pytest.raises(InputError, match="Atoms (1 and 3|3 and 1) are"):
-        LammpsEngine(commands(file, cell.elements), cell.elements).evaluate(dimer(cell, 0, 0, r))
+    with (
+        LammpsEngine(commands(file, cell.elements), cell.elements) as engine,
+        pytest.raises(InputError, match=r"Atoms (1 and 3|3 and 1) are"),
+    ):
+        engine.evaluate(dimer(cell, 0, 0, r))
     assert np.isfinite(evaluate(potential, dimer(cell, 0, 0, 0.501))["energy"])
 
 

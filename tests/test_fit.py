@@ -16,8 +16,9 @@ from mlpot import io
 from mlpot.config import Weights, parse_config
 from mlpot.design import KINDS, count_rows, design_rows, estimate, parse_bytes
 from mlpot.errors import InputError
-from mlpot.fit import collect, fit, zero_model
+from mlpot.fit import fit, zero_model
 from mlpot.io import with_labels
+from mlpot.linear import collect
 
 TRUTH = {"Mo": [-9.0, 30.0, -11.0, 4.0], "Nb": [-7.0, 18.0, -5.0, 2.0]}  # E0, then c_k
 

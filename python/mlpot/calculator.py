@@ -7,7 +7,7 @@ from os import PathLike
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
-from mlpot.errors import InputError, did_you_mean
+from mlpot.errors import InputError
 from mlpot.lammps.calculator import ase_results
 from mlpot.metrics import species_of
 from mlpot.model import Model
@@ -29,12 +29,10 @@ class MLPotCalculator(Calculator):
         self.model = model if isinstance(model, Model) else Model.load(model)
         self.potential = self.model.potential()
 
-    def calculate(self, atoms: Atoms | None = None, properties=("energy",), system_changes=all_changes):
+    def calculate(
+        self, atoms: Atoms | None = None, properties=("energy",), system_changes=all_changes
+    ):
         """Fill `results` with all properties from one evaluation."""
-        for name in properties:
-            if name not in self.implemented_properties:
-                hint = did_you_mean(name, self.implemented_properties)
-                raise InputError(f"{self.model.name} gives no {name!r}{hint}")
         super().calculate(atoms, properties, system_changes)
         species = species_of(self.atoms, self.model.elements)
         cell, pbc = self.atoms.cell.array, self.atoms.pbc

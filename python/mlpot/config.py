@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from ase.data import chemical_symbols
 from pydantic import (
@@ -66,17 +66,21 @@ def _e0(value: Any) -> Any:
     return {_element(str(symbol)): _number(e, -float("inf")) for symbol, e in value.items()}
 
 
+TRAINED = ("neural_network",)  # regressors that need a descent; the others are linear
+
 Weight = Annotated[float, BeforeValidator(_number)]
 Element = Annotated[str, AfterValidator(_element)]
 Paths = Annotated[list[str], BeforeValidator(_as_list)]
 Block = Annotated[dict[str, Any], AfterValidator(_typed)]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """Keys and values of which none may be unknown or of another type."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class GroupWeights(_Strict):
+class GroupWeights(Strict):
     """Weights of one group; what is not given is taken from the general weights."""
 
     energy: Weight | None = None
@@ -84,7 +88,7 @@ class GroupWeights(_Strict):
     stress: Weight | None = None
 
 
-class Weights(_Strict):
+class Weights(Strict):
     """Weights of rows in eV/atom, eV/Å and GPa."""
 
     energy: Weight = 1.0
@@ -100,12 +104,12 @@ class Weights(_Strict):
         return energy, force, stress
 
 
-class Data(_Strict):
+class Data(Strict):
     train: Annotated[Paths, Field(min_length=1)]
     test: Paths = []
 
 
-class Core(_Strict):
+class Core(Strict):
     """Screened nuclear repulsion, switched off between inner and outer (Å)."""
 
     type: Literal["zbl"]
@@ -119,7 +123,31 @@ class Core(_Strict):
         return self
 
 
-class FitConfig(_Strict):
+class Training(Strict):
+    """How a regressor that is not linear in its coefficients is trained."""
+
+    optimiser: Literal["lbfgs", "adam"] = "lbfgs"
+    iterations: Annotated[int, Field(ge=1)] = 1000
+    validation: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    patience: Annotated[int, Field(ge=1)] = 100
+    restarts: Annotated[int, Field(ge=1)] = 1
+    committee: Annotated[int, Field(ge=1)] = 1
+    scaling: Literal["range", "standard"] = "range"
+    checkpoint: Annotated[int, Field(ge=1)] = 50
+    max_minutes: Annotated[float, Field(gt=0)] | None = None
+    learning_rate: Annotated[float, Field(gt=0)] = 0.005
+    batch: Annotated[int, Field(ge=1)] = 8
+
+    @model_validator(mode="after")
+    def _used(self) -> Training:
+        for key in ("learning_rate", "batch"):
+            given = getattr(self, key) != type(self).model_fields[key].default
+            if given and self.optimiser != "adam":
+                raise ValueError(f"{key} is for optimiser: adam")
+        return self
+
+
+class FitConfig(Strict):
     """A fit: data, model, weights.  Paths are relative to the folder of the file."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -130,10 +158,20 @@ class FitConfig(_Strict):
     E0: Annotated[Any, BeforeValidator(_e0)] = "fit"
     core: Core | None = None
     weights: Weights = Weights()
+    training: Training | None = None
     ridge: Annotated[Any, BeforeValidator(_ridge)] = "auto"
     folds: Annotated[int, Field(ge=2, le=100)] = 5
     seed: Annotated[int, Field(ge=0)] = 0
     output: str = "."
+
+    @model_validator(mode="after")
+    def _used(self) -> FitConfig:
+        kind = self.regressor["type"]
+        if kind not in TRAINED and self.training:
+            raise ValueError(f"training: is for regressor {' or '.join(TRAINED)}, not {kind}")
+        if kind in TRAINED and self.ridge != "auto":
+            raise ValueError(f"ridge: is for linear and quadratic regressors, not {kind}")
+        return self
 
     _where: str = PrivateAttr("config")
     _folder: Path = PrivateAttr(Path("."))
@@ -175,19 +213,22 @@ def parse_config(text: str, where: str = "config", folder: str | Path = ".") -> 
     try:
         config = FitConfig.model_validate(content)
     except ValidationError as error:
-        raise InputError(_one_line(error, where, lines)) from None
+        raise InputError(explain(error, FitConfig, where, lines)) from None
     config._where, config._folder = where, Path(folder)
     return config
 
 
-def _one_line(error: ValidationError, where: str, lines: dict[Any, int]) -> str:
+def explain(
+    error: ValidationError, model: type[BaseModel], where: str, lines: dict[Any, int] | None = None
+) -> str:
+    """One line for what `model` refused: "where:line: key: what is wrong"; lines: place -> line."""
     # A misspelt key is the cause, the missing one its consequence.
     first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    place = first["loc"]
+    place, lines = first["loc"], lines or {}
     key = ".".join(str(part) for part in place)
     line = next((lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in lines), None)
     if first["type"] == "extra_forbidden":
-        known = _keys_at(place[:-1])
+        known = _keys_at(model, place[:-1])
         message = f"unknown key{did_you_mean(str(place[-1]), known)} (known: {', '.join(known)})"
     elif first["type"] == "missing":
         message = "missing"
@@ -205,45 +246,14 @@ def _plain(message: str) -> str:
     return message.removeprefix("Input ").removeprefix("List ").removeprefix("Value ")
 
 
-def _keys_at(place: tuple[Any, ...]) -> list[str]:
-    models = {"data": Data, "weights": Weights, "core": Core}
-    model = GroupWeights if place[1:2] == ("groups",) else models.get(place[0] if place else "")
-    return list((model or FitConfig).model_fields)
+def _keys_at(model: type[BaseModel], place: tuple[Any, ...]) -> list[str]:
+    for part in place:
+        if part in model.model_fields:
+            model = _model_in(model.model_fields[part].annotation) or model
+    return list(model.model_fields)
 
 
-def example_config() -> str:
-    """A commented configuration that is valid as it stands."""
-    return EXAMPLE
-
-
-EXAMPLE = """\
-# mlpot fit fit.yaml          Units: eV, Å; stress in GPa. Paths start from this file's folder.
-name: Mo                      # the model is written to <output>/<name>.json
-# elements: [Mo]              # order of the species; default: those in the data, by symbol
-
-data:
-  train: train.xyz            # a file, a pattern such as data/*.xyz, or a list of them
-  test: []                    # structures that only measure the error
-
-descriptor:                   # `mlpot info MODEL` prints a block with every key filled in
-  type: bispectrum
-  two_j_max: 6                # 30 numbers an atom; 8 gives 55
-  r_cut: 4.4                  # Å; the cutoff of a pair is r_cut * (radii[a] + radii[b])
-  radii: [0.5]                # one per element
-  weights: [1.0]              # one per element
-regressor:
-  type: linear                # linear (SNAP) or quadratic (qSNAP)
-
-E0: fit                       # energy of an atom: fit, or known ones in eV: {Mo: -10.9}
-core: null                    # or repulsion of close atoms: {type: zbl, inner: 1.0, outer: 2.0} (Å)
-
-weights:                      # of the errors in eV/atom, eV/Å and GPa; 0 leaves a kind out
-  energy: 1.0
-  force: 0.003                # there are many more of them: 0.001 to 0.01 is usual
-  stress: 0.0
-  groups: {}                  # other weights for a group of structures: {Elastic: {energy: 10}}
-ridge: auto                   # auto: chosen by cross validation; or a number such as 1e-8
-folds: 5                      # of the cross validation
-seed: 0                       # of the division into folds
-output: .                     # folder
-"""
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)

@@ -1,4 +1,4 @@
-"""A fit from its configuration to its files: data -> design rows -> least squares -> model.
+"""A fit from its configuration to its files: data -> least squares or training -> model.
 
 Nothing that changes from run to run (times, folders) enters the model: the same configuration and
 data give the same bytes.
@@ -7,24 +7,23 @@ data give the same bytes.
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from rich.progress import Progress
 
 from mlpot import io
-from mlpot.config import FitConfig
-from mlpot.design import Estimate, count_rows, design_rows, estimate, format_bytes, n_columns
+from mlpot.config import TRAINED, FitConfig
+from mlpot.design import count_rows
 from mlpot.errors import InputError, did_you_mean
+from mlpot.features import feature_statistics
 from mlpot.files import write_atomic
+from mlpot.linear import fit_linear
 from mlpot.metrics import Metrics, evaluate
 from mlpot.model import Model
-from mlpot.report import fit_log, parity_figure, provenance
-from mlpot.solve import Solution, StreamingLeastSquares
+from mlpot.report import Outcome, Stopwatch, fit_log, parity_figure, provenance
+from mlpot.symmetry_functions import expand, is_set, prune, read_set, shortest_distance
+from mlpot.train import train_network
 
 UNITS = {"energy": "eV", "length": "angstrom"}
 
@@ -36,54 +35,71 @@ class FitResult:
     model: Model
     metrics_train: Metrics
     metrics_test: Metrics | None
-    solution: Solution
-    estimate: Estimate
+    outcome: Outcome
     timings: dict[str, float]  # s
     warnings: list[str]
     files: list[Path] = field(default_factory=list)
 
 
-def fit(config: FitConfig, progress: Progress | None = None, max_memory: int = 2**30) -> FitResult:
-    """Fit a model that is linear in its coefficients, and write it.
+def fit(
+    config: FitConfig,
+    progress: Progress | None = None,
+    max_memory: int = 2**30,
+    resume: bool = False,
+) -> FitResult:
+    """Fit a model and write it.
 
-    Writes <output>/<name>.json (model), .metrics.json, .parity.png and .log.
-    progress: a running rich progress to show bars in.  max_memory: bytes, see design.estimate.
+    Writes <output>/<name>.json (model), .metrics.json, .parity.png and .log; of a trained model
+    also .training.png, and of a committee the members .1.json, .2.json ...
+    progress: a running rich progress to show bars in.  max_memory: bytes, of a linear fit, see
+    design.estimate.  resume: go on from the checkpoint of a training that was stopped.
     Raises InputError for mistakes in the configuration or the data.
     """
-    timings: dict[str, float] = {}
-    with _timed(timings, "read"):
+    watch = Stopwatch()
+    with watch("read"):
         train = io.read(config.paths("train"), elements=config.elements)
         elements = config.elements or train.report.elements
         test = io.read(config.paths("test"), elements=elements) if config.data.test else None
     warnings = _check_data(config, train, test)
-    model = zero_model(config, elements)
-    fit_e0, n_folds = config.E0 == "fit", config.folds if config.ridge == "auto" else 1
-    size = estimate(
-        model.potential(), train.frames, config.weights,
-        fit_e0=fit_e0, n_folds=n_folds, max_bytes=max_memory,
-    )  # fmt: skip
+    with watch("descriptor"):
+        model, notes = start_model(config, elements, train)
     _make_folder(config.output_folder)
-    if progress:
-        progress.console.print(
-            f"{size.rows} rows, {size.columns} columns, at most {format_bytes(size.bytes)}, "
-            f"about {size.seconds:.0f} s",
-            style="dim",
-        )
-    with _timed(timings, "design"):
-        problem = collect(model, train, config, n_folds, progress)
-    with _timed(timings, "solve"):
-        solution = problem.solve(config.ridge)
-    fitted = with_coefficients(model, solution.coefficients, fit_e0)
-    with _timed(timings, "evaluate"):
-        metrics_train = evaluate(fitted, train.frames, progress)
-        metrics_test = evaluate(fitted, test.frames, progress) if test else None
-    warnings += _check_solution(solution)
-    fitted = Model({**fitted.data, "provenance": provenance(
-        config, train, test, solution, metrics_train, metrics_test
-    )})  # fmt: skip
-    result = FitResult(fitted, metrics_train, metrics_test, solution, size, timings, warnings)
+    if config.regressor["type"] in TRAINED:
+        outcome = train_network(config, model, train, watch, progress, resume)
+    else:
+        outcome = fit_linear(config, model, train, watch, progress, max_memory)
+    outcome.log[:0] = notes
+    with watch("evaluate"):
+        measured = [
+            (m, evaluate(m, train.frames, progress), test and evaluate(m, test.frames, progress))
+            for m in outcome.models
+        ]
+    outcome.models = [
+        Model({**m.data, "provenance": provenance(config, train, test, outcome, m, *errors)})
+        for m, *errors in measured
+    ]
+    _, *errors = measured[0]
+    warnings += outcome.warnings
+    result = FitResult(outcome.models[0], *errors, outcome, watch, warnings)
     write(result, config, train)
     return result
+
+
+def start_model(
+    config: FitConfig, elements: list[str], train: io.Dataset
+) -> tuple[Model, list[str]]:
+    """:func:`zero_model` with a set of symmetry functions made explicit, and what was left out."""
+    if not is_set(config.descriptor):
+        return zero_model(config, elements), []
+    options = read_set(config.descriptor, config.where)
+    shortest = shortest_distance(train.frames, options.r_cut)
+    block = expand(options, len(elements), shortest)
+    model = zero_model(config.model_copy(update={"descriptor": block}), elements)
+    statistics = feature_statistics(model.potential(), train.frames)
+    block, left_out = prune(block, statistics, options.prune)
+    notes = [f"symmetry functions: {len(block['radial'])} radial, {len(block['angular'])} angular"]
+    notes += [f"  left out {text}" for text in left_out]
+    return zero_model(config.model_copy(update={"descriptor": block}), elements), notes
 
 
 def zero_model(config: FitConfig, elements: list[str]) -> Model:
@@ -122,62 +138,31 @@ def zero_model(config: FitConfig, elements: list[str]) -> Model:
     return model
 
 
-def collect(
-    model: Model,
-    train: io.Dataset,
-    config: FitConfig,
-    n_folds: int,
-    progress: Progress | None = None,
-) -> StreamingLeastSquares:
-    """Stream the design rows of all structures; folds are whole structures, drawn by the seed."""
-    potential, fit_e0 = model.potential(), config.E0 == "fit"
-    # The ridge leaves E0 alone, else the fit would depend on where energies are counted from.
-    penalised = np.arange(n_columns(potential, fit_e0)) < potential.n_parameters
-    problem = StreamingLeastSquares(len(penalised), n_folds, penalised)
-    frames = train.frames
-    folds = np.empty(len(frames), dtype=int)
-    order = np.random.default_rng(config.seed).permutation(len(frames))
-    folds[order] = np.arange(len(frames)) % n_folds
-    for first, copy in train.report.duplicates:
-        folds[copy] = folds[first]  # apart, one would be trained on what it is tested with
-    shown = frames if progress is None else progress.track(frames, description="design rows")
-    for atoms, fold in zip(shown, folds, strict=True):
-        rows, targets, _ = design_rows(potential, atoms, config.weights, fit_e0)
-        problem.add(rows, targets, int(fold))
-    return problem
-
-
-def with_coefficients(model: Model, coefficients: np.ndarray, fit_e0: bool) -> Model:
-    """The model with coefficients (species-major, then E0 of each species where it is fitted)."""
-    n_species = len(model.elements)
-    n_linear = len(coefficients) - (n_species if fit_e0 else 0)
-    regressor = {
-        **model.data["regressor"],
-        "coefficients": coefficients[:n_linear].reshape(n_species, -1).tolist(),
-    }
-    e0 = coefficients[n_linear:].tolist() if fit_e0 else model.data["E0"]
-    return Model({**model.data, "E0": e0, "regressor": regressor})
-
-
 def write(result: FitResult, config: FitConfig, train: io.Dataset) -> None:
-    """Write the model last: where it is, its metrics, plot and log are too."""
-    folder = config.output_folder
+    """Write the model last: where it is, its metrics, plots and log are too."""
+    outcome = result.outcome
     metrics = {
         "train": result.metrics_train.to_dict(),
         "test": result.metrics_test.to_dict() if result.metrics_test else None,
-        "cross_validation": [list(point) for point in result.solution.cv_curve],
+        **outcome.metrics,
     }
     contents: dict[str, str | bytes] = {
         "metrics.json": json.dumps(metrics, indent=1) + "\n",
         "parity.png": parity_figure(result.metrics_train, result.metrics_test, config.name),
+        **outcome.figures,
         "log": fit_log(result, train.report.lines()),
     }
+    if len(outcome.models) > 1:
+        for k, member in enumerate(outcome.models, 1):
+            contents[f"{k}.json"] = Model({**member.data, "name": f"{config.name}.{k}"}).to_text()
+    contents["json"] = result.model.to_text()
     for suffix, content in contents.items():
-        path = folder / f"{config.name}.{suffix}"
+        path = config.output_folder / f"{config.name}.{suffix}"
         write_atomic(path, content)
         result.files.append(path)
-    result.model.save(folder / f"{config.name}.json")
-    result.files.insert(0, folder / f"{config.name}.json")
+    result.files.insert(0, result.files.pop())
+    for path in outcome.scratch:
+        path.unlink(missing_ok=True)
 
 
 def _make_folder(folder: Path) -> None:
@@ -217,15 +202,6 @@ def _check_data(config: FitConfig, train: io.Dataset, test: io.Dataset | None) -
     return warnings
 
 
-def _check_solution(solution: Solution) -> list[str]:
-    n = len(solution.coefficients)
-    if solution.rank == n:
-        return []
-    return [
-        f"the data determine {solution.rank} of {n} coefficients: the rest follow from least norm"
-    ]
-
-
 def _given_e0(config: FitConfig, elements: list[str]) -> list[float]:
     if config.E0 == "fit":
         return [0.0] * len(elements)
@@ -235,10 +211,3 @@ def _given_e0(config: FitConfig, elements: list[str]) -> list[float]:
             f"expected {', '.join(elements)}, or fit"
         )
     return [config.E0[symbol] for symbol in elements]
-
-
-@contextmanager
-def _timed(timings: dict[str, float], name: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    timings[name] = time.perf_counter() - started

@@ -1,8 +1,12 @@
-"""What a fit says of itself: one figure, one log, and the provenance inside the model."""
+"""What a fit says of itself: its figures, its log, and the provenance inside the model."""
 
 from __future__ import annotations
 
 import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
 from pathlib import Path
@@ -10,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpot.design import GPA, format_bytes
+from mlpot.design import GPA
 from mlpot.io import Dataset
 from mlpot.metrics import Metrics, Parity
-from mlpot.solve import Solution
+from mlpot.model import Model
 
 if TYPE_CHECKING:
     from mlpot.config import FitConfig
@@ -29,6 +33,30 @@ QUANTITIES = (
 )
 
 
+@dataclass
+class Outcome:
+    """What least squares or training found: models, and what there is to say of them."""
+
+    models: list[Model]  # provenance: the choices made; the first is the fit's, all are a committee
+    method: str
+    log: list[str]
+    summary: str
+    warnings: list[str] = field(default_factory=list)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, bytes] = field(default_factory=dict)  # suffix of the file -> PNG
+    scratch: list[Path] = field(default_factory=list)  # to remove once the model is written
+
+
+class Stopwatch(dict[str, float]):
+    """Seconds of each named part: with watch("read"): ..."""
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self[name] = time.perf_counter() - started
+
+
 def parity_figure(train: Metrics, test: Metrics | None, title: str = "") -> bytes:
     """PNG: predictions over references (top) and their errors (bottom), train and test.
 
@@ -38,33 +66,42 @@ def parity_figure(train: Metrics, test: Metrics | None, title: str = "") -> byte
     test points much wider than training points mean overfitting; single points far out are worth
     a look as data.  Panels without references are left out.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     sets = {"train": train} | ({"test": test} if test else {})
     shown = [q for q in QUANTITIES if any(getattr(m, q[0]).reference.size for m in sets.values())]
-    figure = Figure(figsize=(4.2 * max(len(shown), 1), 5.6), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure(4.2 * max(len(shown), 1), 5.6)
     if shown:
         axes = figure.subplots(2, len(shown), squeeze=False, sharex="col", height_ratios=(3, 1.6))
         for (top, bottom), quantity in zip(axes.T, shown, strict=True):
             _panel(top, bottom, sets, quantity)
-    figure.suptitle(title)
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return _png(figure, title)
+
+
+def training_figure(curves: list[Any], kept: list[int], title: str = "") -> bytes:
+    """PNG: weighted RMSE over iterations of each descent (n, 2: training, validation).
+
+    What to look for.  A validation curve that turns upwards is overfitting, and what was kept (the
+    dot) is from before; curves that still fall steeply at the end want more iterations; descents
+    that end far apart want more restarts.
+    """
+    figure = _figure(5.6, 4.2)
+    axes = figure.subplots()
+    for curve, best in zip(curves, kept, strict=True):
+        for column, name in enumerate(("train", "test")):
+            label = ("training", "validation")[column] if curve is curves[0] else None
+            axes.plot(curve[:, column], color=COLOURS[name], linewidth=1.0, label=label)
+        y = curve[best, 1] if np.isfinite(curve[best, 1]) else curve[best, 0]
+        axes.plot(best, y, "o", color="0.2", markersize=4)
+    axes.set(xlabel="iteration", ylabel="weighted RMSE", yscale="log")
+    axes.legend(fontsize="small")
+    return _png(figure, title)
 
 
 def fit_log(result: FitResult, data: list[str]) -> str:
-    """The text of <name>.log: data, size, solution, times, errors, warnings."""
-    solution, size = result.solution, result.estimate
+    """The text of <name>.log: data, what was done, times, errors, warnings."""
     lines = [
         f"model {result.model.name}: {' '.join(result.model.elements)}",
         *data,
-        f"least squares: {solution.n_rows} rows, {size.columns} columns, rank {solution.rank}, "
-        f"condition {solution.condition:.3g}, at most {format_bytes(size.bytes)}",
-        f"ridge {solution.ridge:g}, weighted RMSE {solution.rmse:.6g}",
-        *(f"  cross validation: ridge {r:<8g} RMSE {e:.6g}" for r, e in solution.cv_curve),
+        *result.outcome.log,
         "time: " + ", ".join(f"{name} {s:.2f} s" for name, s in result.timings.items()),
     ]
     for name, metrics in (("train", result.metrics_train), ("test", result.metrics_test)):
@@ -78,7 +115,8 @@ def provenance(
     config: FitConfig,
     train: Dataset,
     test: Dataset | None,
-    solution: Solution,
+    outcome: Outcome,
+    model: Model,
     metrics_train: Metrics,
     metrics_test: Metrics | None,
 ) -> dict[str, Any]:
@@ -91,17 +129,12 @@ def provenance(
         ]
 
     return {
-        "source": f"mlpot {_version('mlpot')}, least squares",
+        "source": f"mlpot {_version('mlpot')}, {outcome.method}",
         "versions": {name: _version(name) for name in ("numpy", "scipy", "ase")}
         | {"python": platform.python_version()},
         "data": {"train": files(train), "test": files(test) if test else []},
         "weights": config.weights.model_dump(exclude_none=True),
-        "ridge": solution.ridge,
-        "ridge_chosen_by": "cross validation" if config.ridge == "auto" else "user",
-        "folds": config.folds,
-        "seed": config.seed,
-        "rank": solution.rank,
-        "condition": solution.condition if np.isfinite(solution.condition) else None,
+        **model.data["provenance"],
         "errors": {
             "train": metrics_train.to_dict(),
             "test": metrics_test.to_dict() if metrics_test else None,
@@ -121,6 +154,22 @@ def _error_lines(metrics: Metrics) -> list[str]:
         )
         for group, values in groups.items()
     ]
+
+
+def _figure(width: float, height: float) -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _png(figure: Any, title: str) -> bytes:
+    figure.suptitle(title)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
 
 
 def _panel(top: Any, bottom: Any, sets: dict[str, Metrics], quantity: tuple[Any, ...]) -> None:

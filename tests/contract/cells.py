@@ -12,8 +12,9 @@ from functools import cached_property
 from itertools import product
 
 import numpy as np
-import oracle
 from ase import Atoms
+
+import oracle
 from mlpot.model import Model
 from oracle.common import pairs
 from oracle.structures import crowd
@@ -92,6 +93,8 @@ def _quadratic(rng: np.random.Generator, q: np.ndarray, n_species: int) -> dict:
 
 # The random keys of a regressor's block, from features (N, n) that it will see.
 REGRESSORS = {"linear": _linear, "quadratic": _quadratic}
+# Those whose energy is linear in their "coefficients": design rows times these are the results.
+LINEAR = ("linear", "quadratic")
 
 
 def _size(q: np.ndarray) -> np.ndarray:
@@ -106,7 +109,7 @@ def _random(rng: np.random.Generator, size: np.ndarray, n_species: int) -> np.nd
 
 @dataclass(frozen=True)
 class Cell:
-    """One descriptor block with one regressor and one core, a random model of it, and structures."""
+    """A descriptor block with a regressor and a core: a random model of it, and structures."""
 
     descriptor: str
     block_name: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from ase import Atoms
+
 from mlpot.lammps import LammpsEngine
 
 COMPUTES = [

@@ -1,4 +1,7 @@
-"""Records the contract's numbers anew, from the slow twins: cd tests && python -m contract.record"""
+"""Records the contract's numbers anew, by the slow twins.
+
+cd tests && python -m contract.record
+"""
 
 import json
 from pathlib import Path
@@ -13,7 +16,8 @@ FILE = Path(__file__).parents[1] / "data" / "contract.json"
 def main() -> None:
     lines = []
     for cell in CELLS:
-        numbers = {key: value.tolist() for key, value in by_oracle(cell.model.data, cell.atoms).items()}
+        results = by_oracle(cell.model.data, cell.atoms)
+        numbers = {key: value.tolist() for key, value in results.items()}
         lines.append(f"{json.dumps(str(cell))}: {json.dumps(numbers)}")
     write_atomic(FILE, "{\n" + ",\n".join(lines) + "\n}\n")
 

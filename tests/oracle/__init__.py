@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 from ase.data import atomic_numbers
 
-from . import bispectrum, zbl
+from . import acsf, bispectrum, neural_network, zbl
 
-DESCRIPTORS = {"bispectrum": bispectrum.features}
+DESCRIPTORS = {"acsf": acsf.features, "bispectrum": bispectrum.features}
 
 
 def regress(q, species, regressor: dict) -> np.ndarray:
-    """Linear or quadratic energies (N,) of features (N, n); half of the square on the diagonal."""
+    """Energies (N,) of features (N, n); half of the square on the quadratic one's diagonal."""
+    if regressor["type"] == "neural_network":
+        return neural_network.regress(q, species, regressor)
     coefficients = np.array(regressor["coefficients"])[species]
     rows = [q]
     if regressor["type"] == "quadratic":
@@ -27,6 +29,9 @@ def energies(data: dict, positions, cell, pbc, species) -> np.ndarray:
     species = np.asarray(species)
     block = data["descriptor"]
     q = DESCRIPTORS[block["type"]](positions, cell, pbc, species, block)
+    if (scaling := data.get("scaling")) is not None:
+        shift, scale = (np.array(scaling[key])[species] for key in ("shift", "scale"))
+        q = (q - shift) * scale
     e = np.array(data["E0"])[species] + regress(q, species, data["regressor"])
     if (core := data.get("core")) is not None:
         numbers = np.array([atomic_numbers[s] for s in data["elements"]])[species]

@@ -12,17 +12,18 @@ from mlpot.cli.screen import progress_bar, stderr, stdout
 
 def init(
     file: Annotated[Path, typer.Argument(help="The file to write.")] = Path("fit.yaml"),
+    method: Annotated[str, typer.Option("--method", "-m", help="snap or nnp.")] = "snap",
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write a commented configuration for [bold]mlpot fit[/]."""
-    from mlpot.config import example_config
     from mlpot.errors import InputError
+    from mlpot.examples import example_config
     from mlpot.files import write_atomic
 
     if file.exists() and not force:
         raise InputError(f"{file}: is there already; --force replaces it")
-    write_atomic(file, example_config())
-    stdout.print(f"{file}: set name, data and elements' radii in it, then: mlpot fit {file}")
+    write_atomic(file, example_config(method))
+    stdout.print(f"{file}: set name, data and descriptor in it, then: mlpot fit {file}")
 
 
 def fit(
@@ -31,8 +32,11 @@ def fit(
         Path | None, typer.Option("--output", "-o", help="Folder, instead of the one in CONFIG.")
     ] = None,
     max_memory: Annotated[
-        str, typer.Option(help="Refuse to start a fit that needs more, such as 500MB.")
+        str, typer.Option(help="Refuse to start a linear fit that needs more, such as 500MB.")
     ] = "1GiB",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a training that was stopped.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Fit a model: writes NAME.json, NAME.metrics.json, NAME.parity.png and NAME.log."""
@@ -44,19 +48,15 @@ def fit(
     if output is not None:
         settings = settings.model_copy(update={"output": str(output.absolute())})
     with progress_bar(quiet) as progress:
-        result = run_fit(settings, None if quiet else progress, parse_bytes(max_memory))
+        result = run_fit(settings, None if quiet else progress, parse_bytes(max_memory), resume)
     for text in result.warnings:
         stderr.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
     if quiet:
         return
-    solution = result.solution
     stdout.print(result.metrics_train.table("Training"))
     if result.metrics_test:
         stdout.print(result.metrics_test.table("Test"))
-    stdout.print(
-        f"{solution.n_rows} rows, rank {solution.rank} of {len(solution.coefficients)}, "
-        f"condition {solution.condition:.2g}, ridge {solution.ridge:g}"
-    )
+    stdout.print(result.outcome.summary)
     for path in result.files:
         stdout.print(str(path), soft_wrap=True)
 

@@ -37,21 +37,24 @@ def convert(
     elements: Annotated[
         str | None, typer.Option(help="Elements expected, in order: Nb,Mo.")
     ] = None,
+    units: Annotated[
+        str | None, typer.Option(help="Of n2p2 files: bohr,hartree (default) or angstrom,eV.")
+    ] = None,
 ) -> None:
     """Turn another program's potential into a model file."""
     from mlpot import convert as converter
 
     expected = elements.replace(",", " ").split() if elements else None
-    model = converter.convert(files, expected)
+    model = converter.convert(files, expected, units)
     model.save(output)
     stdout.print(f"{output}: {model.name}, {' '.join(model.elements)}", soft_wrap=True)
 
 
 def export(
     model: Annotated[Path, typer.Argument(help="A model file.")],
-    format: Annotated[str, typer.Option("--format", "-f", help="The other program's: snap.")],
+    format: Annotated[str, typer.Option("--format", "-f", help="The other program's: snap, n2p2.")],
     stem: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write STEM.*; default: MODEL's name.")
+        Path | None, typer.Option("--output", "-o", help="STEM.*, or folder STEM; default: MODEL's.")
     ] = None,
 ) -> None:
     """Write a model as another program's files."""

@@ -7,6 +7,8 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
+from mlpot.convert.n2p2 import read_n2p2
+from mlpot.convert.n2p2_write import write_n2p2
 from mlpot.convert.snap import read_snap
 from mlpot.convert.snap_write import write_snap
 from mlpot.errors import InputError, did_you_mean
@@ -17,25 +19,32 @@ class Format(NamedTuple):
     """One program's files: the endings they are known by, their reader and their writer."""
 
     endings: tuple[str, ...]
-    read: Callable[[list[Path]], Model]
+    read: Callable[..., Model]  # (paths), and (paths, units) where the files do not say theirs
     write: Callable[[Model, Path], list[Path]]
+    units: bool = False
 
 
 FORMATS = {
+    "n2p2": Format((".nn", ".data"), read_n2p2, write_n2p2, units=True),
     "snap": Format((".snapcoeff", ".snapparam", ".snap"), read_snap, write_snap),
 }
 
 
-def convert(files: Iterable[str | PathLike], elements: list[str] | None = None) -> Model:
+def convert(
+    files: Iterable[str | PathLike], elements: list[str] | None = None, units: str | None = None
+) -> Model:
     """Model of another program's files, in any order; the format is known by their names.
 
     elements: the symbols the model must have, in its order; checked where the files name them.
+    units: 'length,energy' of the files, for formats that do not say theirs (read_n2p2).
     Raises InputError naming the file and the line.
     """
     paths = [Path(f) for f in files]
     for known in FORMATS.values():
         if paths and all(p.suffix in known.endings for p in paths):
-            model = known.read(paths)
+            if units and not known.units:
+                raise InputError(f"{paths[0]}: the units of its format are fixed; leave them out")
+            model = known.read(paths, units) if known.units else known.read(paths)
             break
     else:
         endings = sorted(e for f in FORMATS.values() for e in f.endings)
@@ -49,7 +58,7 @@ def convert(files: Iterable[str | PathLike], elements: list[str] | None = None) 
 
 
 def export(model: Model, format: str, stem: str | PathLike) -> list[Path]:
-    """Writes a model as another program's files, named stem.*; returns them.
+    """Writes a model as another program's files, named stem.* or in a folder stem; returns them.
 
     Raises InputError for an unknown format and for what the format cannot express.
     """

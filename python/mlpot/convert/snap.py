@@ -7,18 +7,15 @@ reader refuses it.
 
 from __future__ import annotations
 
-import hashlib
-import math
-import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
+from mlpot.convert.lines import NUMBER, Line, lines, sources
 from mlpot.convert.snap_script import read_script
 from mlpot.errors import InputError, did_you_mean
-from mlpot.model import Model, read_text
+from mlpot.model import Model
 
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+QUOTES = "\"'"
 # SNAP's key, the model file's key, LAMMPS' default
 NUMBERS = [("rcutfac", "r_cut", None), ("rfac0", "rfac0", 0.99363), ("rmin0", "rmin0", 0.0)]
 FLAGS = {
@@ -33,32 +30,6 @@ IGNORED = ("chunksize", "parallelthresh")  # they change LAMMPS' speed only
 KEYS = ["twojmax", "quadraticflag", "sinner", "dinner", "diagonalstyle", *FLAGS, *IGNORED]
 KEYS += [snap for snap, _, _ in NUMBERS]
 ENDINGS = (".snapcoeff", ".snapparam", ".snap")
-
-
-class Line(NamedTuple):
-    """The words of one line, and where it stands."""
-
-    path: Path
-    number: int
-    words: list[str]
-
-    def refuse(self, why: str) -> NoReturn:
-        raise InputError(f"{self.path}: line {self.number}: {why}")
-
-    def real(self, word: str) -> float:
-        if not NUMBER.fullmatch(word) or not math.isfinite(float(word)):
-            self.refuse(f"{word!r} is not a finite number")
-        return float(word)
-
-    def integer(self, word: str) -> int:
-        if not re.fullmatch(r"\d{1,9}", word):
-            self.refuse(f"{word!r} is not a whole number")
-        return int(word)
-
-    def flag(self, word: str) -> bool:
-        if word not in ("0", "1"):
-            self.refuse(f"{self.words[0]} is 0 or 1, not {word!r}")
-        return word == "1"
 
 
 def read_snap(files: list[Path]) -> Model:
@@ -89,7 +60,7 @@ def read_snap(files: list[Path]) -> Model:
             },
             "provenance": {
                 "converted_from": "LAMMPS SNAP",
-                "files": _sources(coeff, param, script),
+                "files": sources(coeff, param, script),
             },
         }
     )
@@ -117,16 +88,9 @@ def _sort(files: list[Path]) -> tuple[Path, Path, Path | None]:
     return found[".snapcoeff"], found[".snapparam"], found.get(".snap")
 
 
-def _lines(path: Path) -> Iterator[Line]:
-    """Lines that are not blank; comments and quotes removed."""
-    for number, line in enumerate(read_text(path, errors="replace").splitlines(), 1):
-        if words := re.sub("[\"']", " ", line.partition("#")[0]).split():
-            yield Line(path, number, words)
-
-
 def _read_parameters(path: Path) -> dict[str, Line]:
     found: dict[str, Line] = {}
-    for line in _lines(path):
+    for line in lines(path, quotes=QUOTES):
         key = line.words[0]
         if key not in KEYS:
             line.refuse(f"unknown key {key!r}{did_you_mean(key, KEYS)}")
@@ -156,11 +120,11 @@ class Table(NamedTuple):
 
 
 def _read_coefficients(path: Path) -> Table:
-    lines = _lines(path)
+    left = lines(path, quotes=QUOTES)
     table = Table(path, [], [], [], [])
 
     def following(what: str) -> Line:
-        if (line := next(lines, None)) is None:
+        if (line := next(left, None)) is None:
             raise InputError(f"{path}: the file ends where {what} should be")
         return line
 
@@ -185,7 +149,7 @@ def _read_coefficients(path: Path) -> Table:
                     f"expected coefficient {k + 1} of {n} of {table.elements[-1]}, one number"
                 )
             row.append(line.real(line.words[0]))
-    if (line := next(lines, None)) is not None:
+    if (line := next(left, None)) is not None:
         line.refuse(f"text after the last of {n_elements} x {n} coefficients")
     return table
 
@@ -227,17 +191,3 @@ def _check_count(table: Table, block: dict, quadratic: bool) -> None:
         f"{table.path}: {held} coefficients for each of {len(table.elements)} elements; "
         f"a {kind} SNAP with twojmax {block['two_j_max']} has {wanted}"
     )
-
-
-def _sources(*paths: Path | None) -> list[dict]:
-    """Name, hash and opening comments (they hold the citation) of each file."""
-    sources = []
-    for path in filter(None, paths):
-        data = path.read_bytes()
-        text = data.decode("utf-8", "replace")
-        comments = [line.strip("# \t\r") for line in text.splitlines()[:5] if line.startswith("#")]
-        digest = hashlib.sha256(data).hexdigest()
-        sources.append(
-            {"name": path.name, "sha256": digest, "comments": [c for c in comments if c]}
-        )
-    return sources

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ase import Atoms
 from rich.console import Console
 from rich.progress import Progress
 
 from mlpot import generate
 from mlpot.config import load_config
-from mlpot.demo.measure import LATTICE, Measured, measure
+from mlpot.demo.properties import LATTICE, Measured, measure
 from mlpot.demo.show import compare, figure, table
 from mlpot.errors import InputError
 from mlpot.files import write_atomic
@@ -29,7 +30,6 @@ REFERENCE = [
 ]
 SEED = 1
 TEMPERATURE = 1000.0  # K: no training structure is of this one
-RESULTS = "demo.json"
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Scale:
     recipe: dict = field(default_factory=dict)
 
 
-FULL = Scale(two_j_max=8, repeat=5, steps=4000)
+FULL = Scale(two_j_max=8, repeat=5, steps=3000)
 QUICK = Scale(
     two_j_max=6,
     repeat=3,
@@ -56,15 +56,15 @@ def run(output: Path, console: Console | None = None, quick: bool = False) -> di
 
     quick: a much smaller version, for tests. Returns what demo.json holds (reference: LAMMPS
     commands; rows: see show.compare; metrics_test: see Metrics.to_dict) and seconds. The same
-    release on the same machine gives the same numbers. Raises InputError where `output` holds files
-    that are not a demo's.
+    release on the same machine gives the same numbers. Raises InputError where `output` is not
+    empty.
     """
     console, scale, started = console or Console(), QUICK if quick else FULL, time.perf_counter()
     output = _folder(Path(output))
     console.print(INTRODUCTION, soft_wrap=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        summary = write_data(output, scale, progress)
-        console.print(summary)
+        frames = write_data(output, scale, progress)
+        console.print(generate.summary(frames))
         write_atomic(output / "fit.yaml", FIT_YAML.format(two_j_max=scale.two_j_max))
         fitted = fit(load_config(output / "fit.yaml"), progress)
         console.print(fitted.metrics_test.table("Errors on the test structures"))
@@ -73,31 +73,41 @@ def run(output: Path, console: Console | None = None, quick: bool = False) -> di
     rows = compare(reference, mlpot)
     console.print(table(rows, TEMPERATURE))
     script = SCRIPT.format(a=LATTICE, repeat=scale.repeat, temperature=TEMPERATURE)
-    picture = figure(fitted.metrics_test, reference, mlpot, TEMPERATURE)
+    shown = fitted.metrics_test, reference, mlpot, TEMPERATURE, _volumes(frames)
     errors = fitted.metrics_test.to_dict()
     results = {"reference": REFERENCE, "rows": rows, "metrics_test": errors}
     write_atomic(output / "in.mlpot", script)
-    write_atomic(output / "demo.png", picture)
-    write_atomic(output / RESULTS, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    write_atomic(output / "demo.png", figure(*shown))
+    write_atomic(output / "demo.json", json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     seconds = time.perf_counter() - started
     console.print(NEXT.format(output=output, seconds=seconds), markup=False, soft_wrap=True)
     return results | {"seconds": seconds}
 
 
-def write_data(output: Path, scale: Scale, progress: Progress):
-    """Write train.xyz and test.xyz, labelled by the reference; the rich table of their groups."""
+def write_data(output: Path, scale: Scale, progress: Progress) -> list[Atoms]:
+    """Structures labelled by the reference, written to train.xyz and test.xyz."""
     frames = generate.generate(
         "bcc:Mo",
         a=LATTICE,
         calculator=REFERENCE,
         seed=SEED,
+        test_fraction=0.2,
         progress=_bar(progress, "structures"),
         **scale.recipe,
     )
     for split in ("train", "test"):
         chosen = [frame for frame in frames if frame.info["split"] == split]
         generate.write(chosen, output / f"{split}.xyz")
-    return generate.summary(frames)
+    return frames
+
+
+def _volumes(frames: list[Atoms]) -> tuple[float, float]:
+    volumes = [
+        frame.get_volume() / len(frame)
+        for frame in frames
+        if frame.info["split"] == "train" and frame.info["group"] != "Surface"
+    ]
+    return min(volumes), max(volumes)
 
 
 def _measure(commands: list[str], scale: Scale, progress: Progress) -> Measured:
@@ -115,8 +125,8 @@ def _bar(progress: Progress, description: str) -> Callable[..., None]:
 
 
 def _folder(output: Path) -> Path:
-    if output.is_dir() and any(output.iterdir()) and not (output / "fit.yaml").is_file():
-        raise InputError(f"{output}: holds other files; give --output an empty or a new folder")
+    if output.is_dir() and any(output.iterdir()):
+        raise InputError(f"{output}: is not empty; give --output a new folder")
     output.mkdir(parents=True, exist_ok=True)
     return output
 
@@ -187,5 +197,5 @@ Next:
   lmp -in in.mlpot      # LAMMPS knows pair_style mlpot since mlpot was installed
   mlpot info Mo.json
   mlpot fit fit.yaml    # change a cutoff, two_j_max or a weight in it and see
-For your own element: put your DFT structures in place of train.xyz and test.xyz (any file that
-ASE reads), set elements' radii and weights in fit.yaml, and fit."""
+For your own element: `mlpot init` in a folder of your own, name your DFT structures (any file that
+ASE reads) in its fit.yaml, and fit."""

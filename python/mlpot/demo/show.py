@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from mlpot.demo.measure import PROPERTIES, STATIC, Measured
+from mlpot.demo.properties import PROPERTIES, STATIC, Measured
 from mlpot.metrics import Metrics, Parity
 
 # Paul Tol's bright scheme, which the colour-blind can tell apart.
@@ -55,8 +55,17 @@ def table(rows: list[dict], temperature: float) -> Table:
     return shown
 
 
-def figure(errors: Metrics, reference: Measured, mlpot: Measured, temperature: float) -> bytes:
-    """PNG: test energies and forces over their references, E(V) and g(r) of both potentials."""
+def figure(
+    errors: Metrics,
+    reference: Measured,
+    mlpot: Measured,
+    temperature: float,
+    trained: tuple[float, float],
+) -> bytes:
+    """PNG: test energies and forces over their references, E(V) and g(r) of both potentials.
+
+    trained: smallest and largest volume of the bulk training structures, Å³/atom.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -75,11 +84,12 @@ def figure(errors: Metrics, reference: Measured, mlpot: Measured, temperature: f
         style = {"color": colour, "linestyle": dashes, "linewidth": width, "label": name}
         volume.plot(*found.energy_curve, **style)
         pairs.plot(*found.rdf, **style)
+    volume.axvspan(*trained, color="0.88", zorder=-1, label="volumes in the training data")
     volume.set(title="Perfect crystal, 0 K", xlabel="volume (Å³/atom)", ylabel="energy (eV/atom)")
     pairs.set(title=f"Dynamics in LAMMPS, {temperature:g} K", xlabel="r (Å)", ylabel="g(r)")
     pairs.set_xlim(2.0, reference.rdf[0, -1])
-    for axes in (volume, pairs):
-        axes.legend(fontsize="small", frameon=False)
+    volume.legend(fontsize="small", loc="upper center", framealpha=1.0)
+    pairs.legend(fontsize="small", loc="upper right")
     buffer = BytesIO()
     drawing.savefig(buffer, format="png")
     return buffer.getvalue()

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
-from ase.geometry.rdf import get_rdf
 from ase.optimize import BFGS
 from ase.units import GPa, J, m
 
@@ -24,7 +23,7 @@ PROPERTIES = {  # name: unit, digits
     "potential energy": ("eV/atom", 4),
     "pressure": ("GPa", 2),
     "mean-square displacement": ("Å²", 4),
-    "first peak of g(r)": ("Å", 3),
+    "first peak of g(r)": ("Å", 4),
 }
 STATIC = list(PROPERTIES)[:6]  # at 0 K
 LATTICE = 3.147  # Å, of dynamics: of one cell for all potentials, or pressures would not compare
@@ -75,9 +74,9 @@ def measure(
         seed=seed,
         progress=progress,
     )
-    values, rdf = averages(frames, thermo)
     exact = {name: (value, 0.0) for name, value in static.items()}
-    return Measured(exact | values, curve, rdf)
+    values, g = averages(frames, thermo)
+    return Measured(exact | values, curve, g)
 
 
 def elastic_constants(crystal: Atoms, calculator, strain: float = 0.002) -> dict[str, float]:
@@ -91,7 +90,7 @@ def elastic_constants(crystal: Atoms, calculator, strain: float = 0.002) -> dict
         return calculator.get_property("stress", atoms) / GPa
 
     stretch, shear = (
-        (stress(0, j, strain) - stress(0, j, -strain)) / (2 * strain) for j in (0, 1)
+        (stress(0, axis, strain) - stress(0, axis, -strain)) / (2 * strain) for axis in (0, 1)
     )
     return {"c11": float(stretch[0]), "c12": float(stretch[1]), "c44": float(shear[5])}
 
@@ -120,12 +119,12 @@ def energy_curve(calculator) -> np.ndarray:
 def averages(
     frames: list[Atoms], thermo: list[dict]
 ) -> tuple[dict[str, tuple[float, float]], np.ndarray]:
-    """(mean, standard error) of each property of dynamics, and g(r) as (2, BINS)."""
+    """(mean, standard error) of each property of dynamics in a cube, and (2, BINS) r and g(r)."""
     positions = np.array([frame.positions for frame in frames])
     displacements = ((positions - positions.mean(axis=0)) ** 2).sum(axis=2).mean(axis=1)
-    r_max = 0.499 * frames[0].cell.lengths().min()
-    pairs = [get_rdf(frame, r_max, BINS) for frame in frames]
-    g, r = np.array([g for g, _ in pairs]), pairs[0][1]
+    edge = float(frames[0].cell[0, 0])
+    g = np.array([rdf(frame, edge) for frame in positions])
+    r = (np.arange(BINS) + 0.5) * edge / 2 / BINS
     peaks = [_peak(r, block.mean(axis=0)) for block in np.array_split(g, BLOCKS)]
     energies = [row["energy"] / len(frames[0]) for row in thermo]
     values = {
@@ -135,6 +134,17 @@ def averages(
         "first peak of g(r)": _mean(peaks),
     }
     return values, np.array([r, g.mean(axis=0)])
+
+
+def rdf(positions: np.ndarray, edge: float) -> np.ndarray:
+    """(BINS,) radial distribution function up to half the edge (Å) of a periodic cube."""
+    n = len(positions)
+    first, second = np.triu_indices(n, 1)
+    vectors = positions[first] - positions[second]
+    vectors -= edge * np.rint(vectors / edge)
+    counts, bounds = np.histogram(np.linalg.norm(vectors, axis=1), BINS, (0.0, edge / 2))
+    shells = 4 / 3 * np.pi * np.diff(bounds**3)
+    return counts / shells * edge**3 / (n * (n - 1) / 2)
 
 
 def _relaxed_energy(atoms: Atoms, calculator) -> float:

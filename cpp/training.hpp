@@ -1,0 +1,61 @@
+// TrainingSet: structures with their references, and the loss of a potential on them with its exact
+// gradient by the parameters, for potentials that are not linear in them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "neighbors.hpp"
+#include "potential.hpp"
+
+namespace mlpot {
+
+struct Reference {
+  double energy = 0.0;                 // eV
+  std::vector<double> forces;          // [n][3] eV/Å, or empty
+  std::vector<double> stress;          // [3][3] eV/Å^3, or empty
+  double w_energy, w_force, w_stress;  // of the residuals in eV/atom, eV/Å, GPa
+};
+
+// What a potential says of a structure.
+struct Prediction {
+  double energy;
+  std::vector<double> forces;  // [n][3]
+  double dE_dstrain[9];
+};
+
+class TrainingSet {
+ public:
+  // text, where, kernels: as for Potential. threads: how many work at once.
+  TrainingSet(const std::string& text, const std::string& where, const std::string& kernels,
+              int threads);
+
+  const Potential& potential() const { return *workers_[0]; }
+  int n_structures() const { return static_cast<int>(structures_.size()); }
+  int n_parameters() const;  // of all species
+  void add(NeighborList list, int n_atoms, double volume, Reference reference);
+
+  // sum over the structures of  w_E^2 (dE/N)^2 + w_F^2 |dF|^2 + w_S^2 |d stress|^2 (six
+  // components). gradient: [n_parameters]. The sums have one order, whatever the number of threads.
+  double loss(const double* parameters, const std::vector<int>& indices, double* gradient);
+  std::vector<Prediction> predict(const double* parameters, const std::vector<int>& indices);
+
+ private:
+  struct Structure {
+    NeighborList list;
+    int n_atoms;
+    double volume;
+    Reference reference;
+  };
+
+  Prediction predict(Engine& engine, const Structure& structure) const;
+  double add_loss(Engine& engine, const Structure& structure, double* gradient) const;
+  template <class Work>
+  void in_parallel(int n, Work work);
+
+  std::vector<std::unique_ptr<Potential>> workers_;  // one a thread
+  std::vector<Structure> structures_;
+};
+
+}  // namespace mlpot

@@ -1,0 +1,98 @@
+"""Commented configurations, one for each way of fitting, valid as they stand."""
+
+from __future__ import annotations
+
+from mlpot.errors import InputError, did_you_mean
+
+
+def example_config(method: str = "snap") -> str:
+    """The configuration of a method: snap or nnp.  Raises InputError for another one."""
+    if method not in EXAMPLES:
+        hint = did_you_mean(method, EXAMPLES)
+        raise InputError(f"{method!r} is not a method{hint} (known: {', '.join(EXAMPLES)})")
+    return EXAMPLES[method]
+
+
+_HEAD = """\
+# mlpot fit fit.yaml          Units: eV, Å; stress in GPa. Paths start from this file's folder.
+name: Mo                      # the model is written to <output>/<name>.json
+# elements: [Mo]              # order of the species; default: those in the data, by symbol
+
+data:
+  train: train.xyz            # a file, a pattern such as data/*.xyz, or a list of them
+  test: []                    # structures that only measure the error
+"""
+
+_COMMON = """\
+E0: fit                       # energy of an atom: fit, or known ones in eV: {Mo: -10.9}
+core: null                    # or repulsion of close atoms: {type: zbl, inner: 1.0, outer: 2.0} (Å)
+
+weights:                      # of the errors in eV/atom, eV/Å and GPa; 0 leaves a kind out
+  energy: 1.0
+  force: %-21s  # there are many more of them: 0.001 to 0.01 is usual
+  stress: 0.0
+  groups: {}                  # other weights for a group of structures: {Elastic: {energy: 10}}
+"""
+
+_SNAP = """
+descriptor:                   # `mlpot info MODEL` prints a block with every key filled in
+  type: bispectrum
+  two_j_max: 6                # 30 numbers an atom; 8 gives 55
+  r_cut: 4.4                  # Å; the cutoff of a pair is r_cut * (radii[a] + radii[b])
+  radii: [0.5]                # one per element
+  weights: [1.0]              # one per element
+regressor:
+  type: linear                # linear (SNAP) or quadratic (qSNAP)
+
+"""
+
+_SNAP_END = """\
+ridge: auto                   # auto: chosen by cross validation; or a number such as 1e-8
+folds: 5                      # of the cross validation
+seed: 0                       # of the division into folds
+output: .                     # folder
+"""
+
+_NNP = """
+descriptor:                   # symmetry functions; the model file lists them one by one
+  type: acsf
+  set: auto                   # or zuo2020: the 15 radial and 24 angular ones of that paper
+  r_cut: 5.2                  # Å
+  n_radial: 12                # of each pair of elements
+  n_angular: 18               # of each three elements; a multiple of 2 * the number of zeta
+  radial: shifted             # shells around the atom; or centred: Gaussians at the atom
+  angular: centred
+  spacing: even               # or log: narrower near the atom
+  zeta: [1, 4, 16]            # sharpness of the angles
+  # r_min: 2.0                # Å, the innermost shell; default: the shortest distance in the data
+  wide: false                 # true: leave out the third side of the triangles (G5 instead of G4)
+  cutoff: cosine              # or tanh3, polynomial
+  prune: 1e-6                 # leave out functions that others give to this part; 0 keeps all
+regressor:
+  type: neural_network
+  layers: [16, 16]
+  activation: tanh            # or softplus, silu
+training:
+  optimiser: lbfgs            # or adam, for large data sets
+  iterations: 1000            # at most; for adam: passes over the data
+  validation: 0.1             # part of the training structures that decides when to stop
+  patience: 100               # iterations without a better validation error
+  restarts: 1                 # other initial weights; the best is kept
+  committee: 1                # models NAME.1.json ...: their spread is an estimate of the error
+  scaling: range              # of the functions to [-1, 1]; or standard: mean 0, deviation 1
+  checkpoint: 50              # iterations between two; mlpot fit --resume goes on from the last
+  max_minutes: null           # or stop in time and write the best so far
+  # learning_rate: 0.005      # of adam
+  # batch: 8                  # structures in a step of adam
+
+"""
+
+_NNP_END = """\
+seed: 0                       # of the initial weights and of the validation structures
+output: .                     # folder
+"""
+
+EXAMPLES = {
+    "snap": _HEAD + _SNAP + _COMMON % "0.003" + _SNAP_END,
+    "nnp": _HEAD + _NNP + _COMMON % "0.01" + _NNP_END,
+}

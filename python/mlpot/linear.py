@@ -1,0 +1,112 @@
+"""Fits that are linear in the coefficients: design rows -> least squares -> model."""
+
+from __future__ import annotations
+
+import numpy as np
+from rich.progress import Progress
+
+from mlpot import io
+from mlpot.config import FitConfig
+from mlpot.design import design_rows, estimate, format_bytes, n_columns
+from mlpot.model import Model
+from mlpot.report import Outcome, Stopwatch
+from mlpot.solve import Solution, StreamingLeastSquares
+
+
+def fit_linear(
+    config: FitConfig,
+    model: Model,
+    train: io.Dataset,
+    watch: Stopwatch,
+    progress: Progress | None = None,
+    max_memory: int = 2**30,
+) -> Outcome:
+    """Coefficients, and E0 where it is fitted, by least squares; model: one of zeros.
+
+    Raises InputError where it needs more than max_memory (bytes).
+    """
+    fit_e0, n_folds = config.E0 == "fit", config.folds if config.ridge == "auto" else 1
+    size = estimate(
+        model.potential(), train.frames, config.weights,
+        fit_e0=fit_e0, n_folds=n_folds, max_bytes=max_memory,
+    )  # fmt: skip
+    if progress:
+        progress.console.print(
+            f"{size.rows} rows, {size.columns} columns, at most {format_bytes(size.bytes)}, "
+            f"about {size.seconds:.0f} s",
+            style="dim",
+        )
+    with watch("design"):
+        problem = collect(model, train, config, n_folds, progress)
+    with watch("solve"):
+        found = problem.solve(config.ridge)
+    fitted = with_coefficients(model, found.coefficients, fit_e0)
+    choices = {
+        "ridge": found.ridge,
+        "ridge_chosen_by": "cross validation" if config.ridge == "auto" else "user",
+        "folds": config.folds,
+        "seed": config.seed,
+        "rank": found.rank,
+        "condition": found.condition if np.isfinite(found.condition) else None,
+    }
+    n = len(found.coefficients)
+    return Outcome(
+        models=[Model({**fitted.data, "provenance": choices})],
+        method="least squares",
+        log=[
+            f"least squares: {found.n_rows} rows, {n} columns, rank {found.rank}, "
+            f"condition {found.condition:.3g}, at most {format_bytes(size.bytes)}",
+            f"ridge {found.ridge:g}, weighted RMSE {found.rmse:.6g}",
+            *(f"  cross validation: ridge {r:<8g} RMSE {e:.6g}" for r, e in found.cv_curve),
+        ],
+        summary=f"{found.n_rows} rows, rank {found.rank} of {n}, condition {found.condition:.2g}, "
+        f"ridge {found.ridge:g}",
+        warnings=_check(found),
+        metrics={"cross_validation": [list(point) for point in found.cv_curve]},
+    )
+
+
+def collect(
+    model: Model,
+    train: io.Dataset,
+    config: FitConfig,
+    n_folds: int,
+    progress: Progress | None = None,
+) -> StreamingLeastSquares:
+    """Stream the design rows of all structures; folds are whole structures, drawn by the seed."""
+    potential, fit_e0 = model.potential(), config.E0 == "fit"
+    # The ridge leaves E0 alone, else the fit would depend on where energies are counted from.
+    penalised = np.arange(n_columns(potential, fit_e0)) < potential.n_parameters
+    problem = StreamingLeastSquares(len(penalised), n_folds, penalised)
+    frames = train.frames
+    folds = np.empty(len(frames), dtype=int)
+    order = np.random.default_rng(config.seed).permutation(len(frames))
+    folds[order] = np.arange(len(frames)) % n_folds
+    for first, copy in train.report.duplicates:
+        folds[copy] = folds[first]  # apart, one would be trained on what it is tested with
+    shown = frames if progress is None else progress.track(frames, description="design rows")
+    for atoms, fold in zip(shown, folds, strict=True):
+        rows, targets, _ = design_rows(potential, atoms, config.weights, fit_e0)
+        problem.add(rows, targets, int(fold))
+    return problem
+
+
+def with_coefficients(model: Model, coefficients: np.ndarray, fit_e0: bool) -> Model:
+    """The model with coefficients (species-major, then E0 of each species where it is fitted)."""
+    n_species = len(model.elements)
+    n_linear = len(coefficients) - (n_species if fit_e0 else 0)
+    regressor = {
+        **model.data["regressor"],
+        "coefficients": coefficients[:n_linear].reshape(n_species, -1).tolist(),
+    }
+    e0 = coefficients[n_linear:].tolist() if fit_e0 else model.data["E0"]
+    return Model({**model.data, "E0": e0, "regressor": regressor})
+
+
+def _check(solution: Solution) -> list[str]:
+    n = len(solution.coefficients)
+    if solution.rank == n:
+        return []
+    return [
+        f"the data determine {solution.rank} of {n} coefficients: the rest follow from least norm"
+    ]

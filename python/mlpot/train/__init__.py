@@ -1,0 +1,227 @@
+"""Training of regressors that are not linear in their coefficients, by gradient descent.
+
+The loss and its exact gradient are the core's (TrainingSet).  Each descent starts from weights of
+its own; its parameters of least validation loss are kept.  All is decided by the configuration, its
+seed and the data: the same bytes come out, also when it was stopped and resumed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from rich.progress import Progress
+
+from mlpot.config import FitConfig, Training
+from mlpot.design import KINDS, count_rows, name_of, references
+from mlpot.errors import InputError
+from mlpot.features import feature_statistics
+from mlpot.io import Dataset
+from mlpot.metrics import species_of
+from mlpot.model import Model
+from mlpot.report import Outcome, Stopwatch, training_figure
+from mlpot.solve import Array
+from mlpot.train import checkpoint
+from mlpot.train.descent import Descent
+from mlpot.train.start import fit_e0, initial_weights, scaling, split
+
+METHODS = {"lbfgs": "L-BFGS", "adam": "Adam"}
+
+
+def train_network(
+    config: FitConfig,
+    model: Model,
+    train: Dataset,
+    watch: Stopwatch,
+    progress: Progress | None = None,
+    resume: bool = False,
+) -> Outcome:
+    """Train committee x restarts networks; of the restarts of a member the best is kept.
+
+    model: one of zeros.  resume: go on from <name>.checkpoint.npz, where there is one.
+    Raises InputError for data the model cannot evaluate and for a checkpoint of another training.
+    """
+    settings = config.training or Training()
+    with watch("prepare"):
+        model = prepared(model, train, config)
+        loss = training_set(model, train, config).loss
+        rows = np.array([sum(count_rows(atoms, config.weights).values()) for atoms in train])
+
+    def start(member: int, restart: int) -> Descent:
+        seed = [config.seed, member]
+        sets = split(train, settings.validation, np.random.default_rng(seed))
+        seed = [*seed, restart + 1]
+        return Descent(loss, initial(model, seed), *sets, rows, settings, seed)
+
+    path = config.output_folder / f"{config.name}.checkpoint.npz"
+    fingerprint = _fingerprint(config, train, model)
+    arrays = checkpoint.load(path, fingerprint) if resume else {}
+
+    def save(descents: list[Descent]) -> None:
+        parts = [descent.arrays(str(k)) for k, descent in enumerate(descents)]
+        checkpoint.save(path, fingerprint, {key: v for part in parts for key, v in part.items()})
+
+    with watch("train"):
+        descents = _descend(settings, start, arrays, save, progress)
+    outcome = _outcome(model, settings, config, descents)
+    if all(descent.ended for descent in descents):
+        outcome.scratch.append(path)
+    else:
+        outcome.warnings.append(f"stopped by max_minutes; --resume goes on from {path.name}")
+    return outcome
+
+
+def prepared(model: Model, train: Dataset, config: FitConfig) -> Model:
+    """The model of zeros with E0 and scaling."""
+    settings = config.training or Training()
+    potential = model.potential()
+    e0 = fit_e0(potential, train.frames).tolist() if config.E0 == "fit" else model.data["E0"]
+    statistics = feature_statistics(potential, train.frames)
+    return Model({**model.data, "E0": e0, "scaling": scaling(statistics, settings.scaling)})
+
+
+def initial(model: Model, seed: list[int]) -> Array:
+    """Parameters of all species, drawn."""
+    layers, n_features = model.data["regressor"]["layers"], model.potential().n_features
+    rng = np.random.default_rng(seed)
+    return np.concatenate([initial_weights(n_features, layers, rng) for _ in model.elements])
+
+
+def training_set(model: Model, train: Dataset, config: FitConfig) -> Any:
+    """The core's TrainingSet of all structures with the configured weights."""
+    from mlpot import _core
+
+    found = _core.TrainingSet(model.to_text(), where=model.name, threads=_threads())
+    for atoms in train:
+        known = references(atoms, config.weights)
+        weights = tuple(known[kind][0] if kind in known else 0.0 for kind in KINDS)
+        labels = [known[kind][1] if kind in known else None for kind in KINDS]
+        labels[0] = labels[0] or 0.0  # of weight zero
+        species = species_of(atoms, model.elements)
+        try:
+            found.add(atoms.positions, atoms.cell.array, atoms.pbc, species, *labels, weights)
+        except ValueError as error:
+            raise InputError(f"{name_of(atoms)}: {error}") from None
+    return found
+
+
+def _descend(
+    settings: Training,
+    start: Callable[[int, int], Descent],
+    arrays: dict[str, np.ndarray],
+    save: Callable[[list[Descent]], None],
+    progress: Progress | None,
+) -> list[Descent]:
+    """All descents, one after the other; each has its share of the time that is left."""
+    runs = [(m, r) for m in range(settings.committee) for r in range(settings.restarts)]
+    deadline = time.monotonic() + 60.0 * (settings.max_minutes or np.inf)
+    descents: list[Descent] = []
+    for k, run in enumerate(runs):
+        now = time.monotonic()
+        until = now + (deadline - now) / (len(runs) - k)
+        descent = start(*run)
+        descents.append(descent)
+        if f"{k}.curve" in arrays:
+            descent.restore(str(k), arrays)
+        name = f"training {k + 1} of {len(runs)}" if len(runs) > 1 else "training"
+        task = progress.add_task(name, total=settings.iterations) if progress else None
+        while not descent.ended and time.monotonic() < until:
+            descent.step()
+            if progress:
+                progress.update(
+                    task, completed=descent.iteration, description=f"{name}: {_errors(descent)}"
+                )
+            if descent.iteration % settings.checkpoint == 0 and not descent.ended:
+                save(descents)
+        save(descents)
+    return descents
+
+
+def _outcome(
+    model: Model, settings: Training, config: FitConfig, descents: list[Descent]
+) -> Outcome:
+    best = [
+        min(range(k, k + settings.restarts), key=lambda i: float(descents[i].state["best_score"]))
+        for k in range(0, len(descents), settings.restarts)
+    ]
+    log = [f"{METHODS[settings.optimiser]}, {descents[0].state['best'].size} weights"]
+    for k, descent in enumerate(descents):
+        log.append(
+            f"  {k + 1}: weighted RMSE {_errors(descent, best=True)} at iteration "
+            f"{descent.state['best_iteration']} of {descent.iteration} "
+            f"({descent.ended or 'out of time'}){', kept' if k in best else ''}"
+        )
+    curves = [descent.state["curve"] for descent in descents]
+    kept = [int(descent.state["best_iteration"]) for descent in descents]
+    return Outcome(
+        models=[_trained(model, descents[k], config) for k in best],
+        method=METHODS[settings.optimiser],
+        log=log,
+        summary=log[1 + best[0]].strip().removesuffix(", kept"),
+        warnings=_warnings(descents, best),
+        metrics={"curves": [np.where(np.isnan(c), None, c).tolist() for c in curves]},
+        figures={"training.png": training_figure(curves, kept, config.name)},
+    )
+
+
+def _trained(model: Model, descent: Descent, config: FitConfig) -> Model:
+    state, n_species = descent.state, len(model.elements)
+    coefficients = state["best"].reshape(n_species, -1).tolist()
+    training, validation = descent.state["curve"][state["best_iteration"]]
+    return Model(
+        {
+            **model.data,
+            "regressor": {**model.data["regressor"], "coefficients": coefficients},
+            "provenance": {
+                "iterations": int(state["best_iteration"]),
+                "ended": descent.ended or "out of time",
+                "structures": {
+                    "training": len(descent.trains),
+                    "validation": len(descent.validates),
+                },
+                "weighted_rmse": {
+                    "training": training if np.isfinite(training) else None,
+                    "validation": validation if np.isfinite(validation) else None,
+                },
+                "seed": config.seed,
+            },
+        }
+    )
+
+
+def _warnings(descents: list[Descent], best: list[int]) -> list[str]:
+    """Of descents that were still far from their end."""
+    for k in best:
+        curve = descents[k].state["curve"]
+        scores = curve[:, 1 if np.isfinite(curve[-1, 1]) else 0]
+        tenth = scores[-1 - len(scores) // 10]
+        if descents[k].ended == "all iterations" and scores[-1] < 0.98 * tenth:
+            return ["the error was still falling at the last iteration: give it more iterations"]
+    return []
+
+
+def _errors(descent: Descent, best: bool = False) -> str:
+    training, validation = descent.state["curve"][descent.state["best_iteration"] if best else -1]
+    return f"{training:.4g}" + (
+        f", validation {validation:.4g}" if validation == validation else ""
+    )
+
+
+def _fingerprint(config: FitConfig, train: Dataset, model: Model) -> str:
+    free = {"output": True, "data": True, "training": {"max_minutes", "checkpoint"}}
+    content = [
+        config.model_dump(exclude=free),
+        [file.sha256 for file in train.report.files],
+        model.to_text(),
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _threads() -> int:
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    return int(asked) if asked.isdigit() and int(asked) else len(os.sched_getaffinity(0))

@@ -1,0 +1,197 @@
+"""The demo: its numbers against literature and second ways, its files by the programs they are for.
+
+Truths: what the MEAM file prescribes (re, alpha, Ec), published values of a SNAP potential, energy
+differences for elastic constants, ASE's radial distribution, statistics with known answers.
+"""
+
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.geometry.rdf import get_rdf
+from ase.units import GPa
+from rich.console import Console
+
+from lmp import LMP, run
+from mlpot import demo
+from mlpot.config import load_config
+from mlpot.demo import properties, show
+from mlpot.errors import InputError
+from mlpot.fit import fit
+from mlpot.generate import parse_structure, relax_lattice
+from mlpot.io import read
+from mlpot.lammps import LammpsCalculator, LammpsEngine
+from mlpot.metrics import evaluate
+from mlpot.model import Model
+
+SNAP = ["pair_style snap"]
+SNAP += ["pair_coeff * * Mo_Zuo_JPCA2020.snapcoeff Mo_Zuo_JPCA2020.snapparam Mo"]
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """Folder, results and printed text of a small demo; the folder's name has a space."""
+    folder = tmp_path_factory.mktemp("demo") / "a demo"
+    text = io.StringIO()
+    results = demo.run(folder, Console(file=text, width=120), quick=True)
+    return folder, results, text.getvalue()
+
+
+@pytest.fixture(scope="module")
+def snap():
+    calculator = LammpsCalculator(SNAP, ["Mo"])
+    yield calculator
+    calculator.engine.close()
+
+
+def test_all_files_are_written_and_named_in_the_text(quick):
+    folder, results, text = quick
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"demo.json", "demo.png", "fit.yaml", "in.mlpot", "test.xyz", "train.xyz"} | {
+        f"Mo.{ending}" for ending in ("json", "log", "metrics.json", "parity.png")
+    }
+    assert all(name in text for name in names)
+    assert "stands in for DFT" in text
+    assert (folder / "demo.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((folder / "demo.json").read_text()) == {
+        key: value for key, value in results.items() if key != "seconds"
+    }
+
+
+def test_no_file_names_a_place(quick):
+    folder, _, _ = quick
+    for name in ("demo.json", "fit.yaml", "in.mlpot", "Mo.json", "train.xyz"):
+        assert str(folder.parent) not in (folder / name).read_text(), name
+
+
+def test_text_is_plain_where_it_is_no_terminal(quick):
+    assert "\x1b" not in quick[2]
+    assert "\r" not in quick[2]
+
+
+def test_labels_are_the_references(quick):
+    frames = read(quick[0] / "test.xyz").frames
+    with LammpsEngine(demo.REFERENCE, ["Mo"]) as engine:
+        for frame in frames[::4]:
+            found = engine.evaluate(frame)
+            assert frame.get_potential_energy() == pytest.approx(found["energy"], abs=1e-9)
+            np.testing.assert_allclose(frame.get_forces(), found["forces"], atol=1e-9)
+
+
+def test_fit_is_repeated_by_its_own_file(quick, tmp_path):
+    folder, _, _ = quick
+    config = load_config(folder / "fit.yaml").model_copy(update={"output": str(tmp_path)})
+    fit(config)
+    assert (tmp_path / "Mo.json").read_bytes() == (folder / "Mo.json").read_bytes()
+
+
+def test_errors_shown_are_those_of_the_saved_model(quick):
+    folder, results, _ = quick
+    metrics = evaluate(Model.load(folder / "Mo.json"), read(folder / "test.xyz").frames)
+    assert json.loads(json.dumps(metrics.to_dict())) == results["metrics_test"]
+
+
+def test_script_runs_in_lmp_and_gives_the_models_energy(quick):
+    folder, _, _ = quick
+    script = (folder / "in.mlpot").read_text()
+    assert "run           1000\n" in script
+    (folder / "in.short").write_text(script.replace("run           1000", "run 1"))
+    done = run([*LMP, "-in", "in.short"], folder)
+    (folder / "in.short").unlink()
+    assert done.returncode == 0, done.stdout
+    energy = float(re.search(r"^ +0 +\S+ +(\S+)", done.stdout, re.MULTILINE)[1])
+    atoms = parse_structure("bcc:Mo", properties.LATTICE).repeat(demo.QUICK.repeat)
+    potential = Model.load(folder / "Mo.json").potential()
+    species = np.zeros(len(atoms), dtype=np.int32)
+    here = potential.evaluate(atoms.positions, atoms.cell.array, atoms.pbc, species)
+    assert energy == pytest.approx(here["energy"], abs=1e-3)
+
+
+def test_rows_hold_both_potentials_and_their_difference(quick):
+    _, results, text = quick
+    rows = {row["property"]: row for row in results["rows"]}
+    assert list(rows) == list(properties.PROPERTIES)
+    for name, row in rows.items():
+        assert name in text
+        assert np.isfinite([row["reference"], row["mlpot"], *row["standard_errors"]]).all()
+        assert row["difference"] == row["mlpot"] - row["reference"]
+        assert (row["standard_errors"] == [0.0, 0.0]) == (name in show.STATIC)
+
+
+def test_reference_has_the_properties_its_file_prescribes(quick):
+    # MEAM: re, alpha and Ec of the file are the crystal's own, alpha² = 9 B V / Ec.
+    row = {row["property"]: row["reference"] for row in quick[1]["rows"]}
+    assert row["lattice constant"] == pytest.approx(2 * 2.7250 / np.sqrt(3), abs=2e-5)
+    volume = row["lattice constant"] ** 3 / 2
+    bulk_modulus = 5.83817808**2 * 6.81 / (9 * volume) / GPa
+    assert (row["c11"] + 2 * row["c12"]) / 3 == pytest.approx(bulk_modulus, rel=1e-3)
+
+
+def test_elastic_constants_are_curvatures_of_the_energy(snap):
+    crystal = relax_lattice(parse_structure("bcc:Mo", 3.169), snap)
+    found = properties.elastic_constants(crystal, snap)
+
+    def curvature(deformation: np.ndarray, strain: float = 0.004) -> float:
+        energies = []
+        for amount in (-strain, 0.0, strain):
+            atoms = crystal.copy()
+            atoms.set_cell(crystal.cell.array @ (np.eye(3) + amount * deformation), True)
+            energies.append(snap.get_property("energy", atoms))
+        return np.diff(energies, 2)[0] / strain**2 / crystal.get_volume() / GPa
+
+    stretch, shear = np.diag([1.0, 0, 0]), np.array([[0, 0.5, 0], [0.5, 0, 0], [0, 0, 0]])
+    assert found["c11"] == pytest.approx(curvature(stretch), rel=2e-3)
+    assert found["c44"] == pytest.approx(curvature(shear), rel=2e-3)
+    both = curvature(np.diag([1.0, 1.0, 0]))  # 2 (c11 + c12)
+    assert found["c12"] == pytest.approx(both / 2 - found["c11"], rel=1e-2)
+
+
+def test_vacancy_is_the_published_one(snap):
+    # Relaxed at fixed volume in 3x3x3 cells, pair_style snap without zbl: 2.715 eV.
+    crystal = relax_lattice(parse_structure("bcc:Mo", 3.169), snap)
+    bulk = snap.get_property("energy", crystal) / 2
+    assert properties.vacancy_energy(crystal, bulk, snap) == pytest.approx(2.715, abs=0.003)
+
+
+def test_surface_of_a_cut_that_costs_nothing():
+    # Lennard-Jones atoms too far apart to feel each other: no bond is cut, nothing relaxes.
+    commands = ["pair_style lj/cut 2.5", "pair_coeff 1 1 0.1 2.0"]
+    calculator = LammpsCalculator(commands, ["Mo"])
+    crystal = parse_structure("bcc:Mo", 4.0)
+    assert properties.surface_energy(crystal, 0.0, calculator) == 0.0
+    calculator.engine.close()
+
+
+def test_rdf_is_ases():
+    rng = np.random.default_rng(0)
+    positions = rng.uniform(-5.0, 15.0, (60, 3))  # outside of the cell, as dynamics leaves them
+    atoms = Atoms("Mo60", positions=positions, cell=[10.0] * 3, pbc=True)
+    expected, _ = get_rdf(atoms, 4.999999, properties.BINS)
+    ours = properties.rdf(positions, 10.0)
+    # ASE counts an atom among its own neighbours in the density
+    np.testing.assert_allclose(ours * 59 / 60, expected, rtol=1e-5, atol=1e-9)
+
+
+def test_standard_error_of_independent_numbers():
+    series = np.random.default_rng(1).normal(3.0, 2.0, 100_000)
+    mean, error = properties._mean(properties._blocks(series))
+    assert mean == pytest.approx(series.mean())
+    assert 0.3 < error / (2.0 / np.sqrt(series.size)) < 2.0  # five blocks: χ with 4 degrees
+
+
+def test_peak_of_a_known_curve():
+    r = np.linspace(2.0, 4.0, 161)
+    assert properties._peak(r, np.exp(-0.5 * ((r - 2.7234) / 0.15) ** 2)) == pytest.approx(
+        2.7234, abs=1e-3
+    )
+
+
+def test_a_folder_with_anything_in_it_is_left_alone(tmp_path):
+    (tmp_path / "train.xyz").write_text("mine")
+    with pytest.raises(InputError, match=r"is not empty; give --output a new folder"):
+        demo.run(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["train.xyz"]
+    assert (tmp_path / "train.xyz").read_text() == "mine"
