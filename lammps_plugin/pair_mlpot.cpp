@@ -135,7 +135,7 @@ void PairMLPOT::refuse_what_cannot_be_honoured() {
     error->all(FLERR, "Pair style mlpot requires a 3d simulation (dimension 3)");
   if (atom->tag_enable == 0)
     error->all(FLERR, "Pair style mlpot requires atom IDs (atom_modify id yes)");
-  if (neighbor->exclude)
+  if (neighbor->nex_type || neighbor->nex_group || neighbor->nex_mol)  // ->exclude is set later
     error->all(FLERR,
                "Pair style mlpot cannot be used with neigh_modify exclude: without all "
                "neighbors its energy would be another one");

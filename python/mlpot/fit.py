@@ -26,6 +26,7 @@ from mlpot.symmetry_functions import expand, is_set, prune, read_set, shortest_d
 from mlpot.train import train_network
 
 UNITS = {"energy": "eV", "length": "angstrom"}
+REGRESSORS = {"neural_network": {"layers": [16, 16], "activation": "tanh", "gamma": 0.0}}  # defaults
 
 
 @dataclass
@@ -109,8 +110,10 @@ def zero_model(config: FitConfig, elements: list[str]) -> Model:
     """
     from mlpot import _core
 
+    kind = config.regressor["type"]
+    regressor = {"type": kind, **REGRESSORS.get(kind, {}), **config.regressor}
     try:
-        blocks = json.dumps(config.descriptor), json.dumps(config.regressor)
+        blocks = json.dumps(config.descriptor), json.dumps(regressor)
         described = _core.describe(*blocks, len(elements))
     except ValueError as error:
         raise InputError(f"{config.where}: {error}") from None
@@ -126,7 +129,7 @@ def zero_model(config: FitConfig, elements: list[str]) -> Model:
         "pair": None,
         "descriptor": json.loads(described["block"]),
         "scaling": None,
-        "regressor": {**config.regressor, "coefficients": zeros},
+        "regressor": {**regressor, "coefficients": zeros},
         "ranges": None,
         "provenance": {},
     }

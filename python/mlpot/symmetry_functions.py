@@ -112,6 +112,7 @@ def expand(options: FunctionSet, n_species: int, r_min: float) -> dict[str, Any]
     return {
         "type": "acsf",
         "cutoff": options.cutoff,
+        "inner": 0.0,
         "radial": [
             [*pair, _short(eta), _short(r_s), r_cut]
             for pair, (eta, r_s) in product(pairs, [*radial])
@@ -136,8 +137,10 @@ def gaussians(
 
 def shortest_distance(frames: Iterable[Atoms], r_cut: float) -> float:
     """Å, rounded down to 0.1; r_cut where no atoms are nearer."""
-    nearest = min(neighbor_list("d", atoms, r_cut).min(initial=r_cut) for atoms in frames)
-    return max(np.floor(10.0 * nearest) / 10.0, 0.1)
+    nearest = r_cut
+    for atoms in frames:
+        nearest = neighbor_list("d", atoms, nearest).min(initial=nearest)
+    return max(float(np.floor(10.0 * nearest)) / 10.0, 0.1)
 
 
 def prune(

@@ -1,1 +1,1 @@
-"""The one contract that every descriptor with every regressor keeps; see cells.py to add one."""
+"""The one contract that every descriptor with every regressor keeps; entries.py to add one."""

@@ -1,12 +1,11 @@
 """The cells of the contract: every descriptor × regressor, for one element and for mixtures.
 
-A new descriptor is one entry in DESCRIPTORS (and its twin in oracle.DESCRIPTORS); a new regressor
-is one in REGRESSORS (and its formula in oracle.regress). Everything else follows.
+What they are made of, and where to add a new one: entries.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -15,96 +14,14 @@ import numpy as np
 from ase import Atoms
 
 import oracle
+from contract.entries import CORES, DESCRIPTORS, RARE, REGRESSORS
 from mlpot.model import Model
 from oracle.common import pairs
 from oracle.structures import crowd
 
 ELEMENTS = ["Mo", "Al"]
 E0 = [-1.5, -2.5]  # eV
-CLEARANCE = 0.01  # Å between every distance of a cell's structure and every radius in kinks
-# Å; "far" reaches beyond every descriptor's cutoff, and is tried on the plain mixture only.
-CORES = {
-    "bare": None,
-    "zbl": {"type": "zbl", "inner": 1.2, "outer": 2.8},
-    "far": {"type": "zbl", "inner": 2.1, "outer": 5.4},
-}
-
-
-@dataclass(frozen=True)
-class Described:
-    """blocks: by name; "one" is for one element, all others for two. cutoffs: (S, S) Å of a block.
-    kinks: other radii (Å) where a block is only C1. jumps: blocks that are not even continuous."""
-
-    blocks: dict[str, dict]
-    cutoffs: Callable[[dict], np.ndarray]
-    kinks: Callable[[dict], list[float]] = lambda block: []
-    jumps: tuple[str, ...] = ()
-
-
-def _bispectrum(**changes) -> dict:
-    plain = {"type": "bispectrum", "two_j_max": 4, "r_cut": 4.1, "rfac0": 0.99363, "rmin0": 0.0}
-    plain |= {"radii": [0.5, 0.62], "weights": [1.0, 0.7], "switchflag": True}
-    flags = ("bzeroflag", "wselfallflag", "chemflag", "bnormflag", "switchinnerflag")
-    plain |= dict.fromkeys(flags, False) | {"sinner": [], "dinner": []}
-    return plain | changes
-
-
-def _bispectrum_cutoffs(block: dict) -> np.ndarray:
-    return block["r_cut"] * np.add.outer(block["radii"], block["radii"])
-
-
-def _bispectrum_kinks(block: dict) -> list[float]:
-    center, width = (np.add.outer(block[key], block[key]) / 2 for key in ("sinner", "dinner"))
-    return [block["rmin0"], *(center - width).ravel(), *(center + width).ravel()]
-
-
-DESCRIPTORS = {
-    "bispectrum": Described(
-        blocks={
-            "one": _bispectrum(two_j_max=6, radii=[0.5], weights=[1.0]),
-            "two": _bispectrum(bzeroflag=True),
-            "chem": _bispectrum(two_j_max=3, chemflag=True, bnormflag=True),
-            "chem_all": _bispectrum(
-                two_j_max=2, chemflag=True, wselfallflag=True, bzeroflag=True, weights=[0.8, -0.5]
-            ),
-            "inner": _bispectrum(
-                two_j_max=5, rmin0=0.9, bnormflag=True, weights=[0.9, -0.4],
-                switchinnerflag=True, sinner=[2.6, 2.4], dinner=[0.3, 0.5],
-            ),
-            "step": _bispectrum(two_j_max=3, switchflag=False),
-        },
-        cutoffs=_bispectrum_cutoffs,
-        kinks=_bispectrum_kinks,
-        jumps=("step",),
-    ),
-}  # fmt: skip
-
-
-def _linear(rng: np.random.Generator, q: np.ndarray, n_species: int) -> dict:
-    return {"coefficients": _random(rng, _size(q), n_species)}
-
-
-def _quadratic(rng: np.random.Generator, q: np.ndarray, n_species: int) -> dict:
-    size = _size(q)
-    products = np.outer(size, size)[np.triu_indices(len(size))]
-    parts = [_random(rng, part, n_species) for part in (size, products)]
-    return {"coefficients": np.concatenate(parts, axis=1)}
-
-
-# The random keys of a regressor's block, from features (N, n) that it will see.
-REGRESSORS = {"linear": _linear, "quadratic": _quadratic}
-# Those whose energy is linear in their "coefficients": design rows times these are the results.
-LINEAR = ("linear", "quadratic")
-
-
-def _size(q: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.mean(q**2, axis=0))
-
-
-def _random(rng: np.random.Generator, size: np.ndarray, n_species: int) -> np.ndarray:
-    """Coefficients whose sum is of order eV; six digits, the same on every machine."""
-    values = rng.normal(size=(n_species, len(size))) / (size * np.sqrt(len(size)))
-    return np.array([[float(f"{value:.6g}") for value in row] for row in values])
+CLEARANCE = 0.01  # Å between every distance of a cell's structure and every kink
 
 
 @dataclass(frozen=True)
@@ -137,26 +54,34 @@ class Cell:
         return ELEMENTS[: len(self.cutoffs)]
 
     @cached_property
+    def kinks(self) -> list[float]:
+        """All radii (Å) where the energy is not smooth."""
+        core = CORES[self.core]
+        of_core = [core["inner"], core["outer"]] if core else []
+        of_block = DESCRIPTORS[self.descriptor].kinks(self.block)
+        return sorted({*self.cutoffs.ravel(), *of_block, *of_core} - {0.0})
+
+    @cached_property
     def model(self) -> Model:
         positions, cell, species = crowd(seed=9, n_species=len(self.elements))
         features = oracle.DESCRIPTORS[self.descriptor]
         q = features(positions, cell, (True, True, True), species, self.block)
-        random = REGRESSORS[self.regressor](np.random.default_rng(5), q, len(self.elements))
+        scaling = _scaling(q, species) if self.core == "scaled" else None
+        if scaling:
+            q = (q - scaling["shift"][species]) * scaling["scale"][species]
+        regressor = REGRESSORS[self.regressor](np.random.default_rng(5), q, len(self.elements))
         data = {"name": str(self), "elements": self.elements, "E0": E0[: len(self.elements)]}
-        data |= {"core": CORES[self.core], "descriptor": self.block}
-        return Model(data | {"regressor": {"type": self.regressor} | random})
+        data |= {"core": CORES[self.core], "scaling": scaling}
+        return Model(data | {"descriptor": self.block, "regressor": regressor})
 
     @cached_property
     def atoms(self) -> Atoms:
         """Five crowded atoms in a triclinic cell, no distance within CLEARANCE of a kink."""
-        core = CORES[self.core]
-        kinks = [*self.cutoffs.ravel(), *DESCRIPTORS[self.descriptor].kinks(self.block)]
-        kinks += [core["inner"], core["outer"]] if core else []
+        reach = max(self.kinks) + CLEARANCE
         for seed in range(1000):
             positions, cell, species = crowd(seed, n=5, n_species=len(self.elements))
-            reach = np.full((25,), max(kinks) + CLEARANCE)
-            r = pairs(positions, cell, (True, True, True), lambda i, j, c=reach: c[: len(i)])[3]
-            if np.abs(np.subtract.outer(r, kinks)).min() > CLEARANCE:
+            r = pairs(positions, cell, (True,) * 3, lambda i, j: np.full(i.shape, reach))[3]
+            if np.abs(np.subtract.outer(r, self.kinks)).min() > CLEARANCE:
                 return Atoms([self.elements[s] for s in species], positions, cell=cell, pbc=True)
         raise AssertionError(f"{self}: every structure has a distance near a kink")
 
@@ -168,10 +93,20 @@ class Cell:
         return Atoms(self.elements, scaled_positions=scaled, cell=cell, pbc=True)
 
 
+def _scaling(q: np.ndarray, species: np.ndarray) -> dict:
+    """Features of each species shifted by their mean, scaled by their range (or 1)."""
+    of_species = [q[species == s] for s in range(max(species) + 1)]
+    spread = np.array([np.ptp(own, axis=0) for own in of_species])
+    scale = np.where(spread > 0.0, 1.0 / np.where(spread > 0.0, spread, 1.0), 1.0)
+    shift = np.array([own.mean(axis=0) for own in of_species])
+    return {"shift": np.round(shift, 6), "scale": np.round(scale, 6)}
+
+
 def _cells() -> Iterator[Cell]:
     for descriptor, described in DESCRIPTORS.items():
         for block, regressor, core in product(described.blocks, REGRESSORS, CORES):
-            if core != "far" or block == "two":
+            rare = (regressor in RARE) + (core in RARE)
+            if rare == 0 or (rare == 1 and block == "two" and core != "zbl"):
                 yield Cell(descriptor, block, regressor, core)
 
 

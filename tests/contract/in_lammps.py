@@ -52,8 +52,9 @@ class Tallies(LammpsEngine):
 
 
 def commands(model_file, elements: list[str], *more: str, kernels: str = "auto") -> list[str]:
-    style = f"pair_style mlpot kernels {kernels}"
-    return [style, f"pair_coeff * * {model_file} {' '.join(elements)}", *more]
+    """For LammpsEngine; without a skin, so that a neighbour list too short is noticed."""
+    style, names = f"pair_style mlpot kernels {kernels}", " ".join(elements)
+    return [style, f"pair_coeff * * {model_file} {names}", "neighbor 0.0 bin", *more]
 
 
 def virial_of(results: dict, box) -> np.ndarray:

@@ -38,7 +38,10 @@ def convert(
         str | None, typer.Option(help="Elements expected, in order: Nb,Mo.")
     ] = None,
     units: Annotated[
-        str | None, typer.Option(help="Of n2p2 files: bohr,hartree (default) or angstrom,eV.")
+        str | None,
+        typer.Option(
+            help="Of n2p2 files: bohr,hartree (default), angstrom,eV or cflength,cfenergy."
+        ),
     ] = None,
 ) -> None:
     """Turn another program's potential into a model file."""
@@ -54,7 +57,7 @@ def export(
     model: Annotated[Path, typer.Argument(help="A model file.")],
     format: Annotated[str, typer.Option("--format", "-f", help="The other program's: snap, n2p2.")],
     stem: Annotated[
-        Path | None, typer.Option("--output", "-o", help="STEM.*, or folder STEM; default: MODEL's.")
+        Path | None, typer.Option("--output", "-o", help="STEM.* or folder STEM; default: MODEL's.")
     ] = None,
 ) -> None:
     """Write a model as another program's files."""

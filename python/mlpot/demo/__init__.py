@@ -6,6 +6,7 @@ the errors are real ones; but they are errors against that potential, not agains
 """
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -59,8 +60,9 @@ def run(output: Path, console: Console | None = None, quick: bool = False) -> di
     release on the same machine gives the same numbers. Raises InputError where `output` is not
     empty.
     """
-    console, scale, started = console or Console(), QUICK if quick else FULL, time.perf_counter()
-    output = _folder(Path(output))
+    started, scale, output = time.perf_counter(), QUICK if quick else FULL, _folder(Path(output))
+    # A pipe or a file has no width, and the tables need more than the usual 80 columns.
+    console = console or Console(width=None if sys.stdout.isatty() else 120)
     console.print(INTRODUCTION, soft_wrap=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         frames = write_data(output, scale, progress)

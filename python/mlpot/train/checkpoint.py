@@ -28,7 +28,7 @@ def load(path: Path, fingerprint: str) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
             found = str(arrays.pop("fingerprint"))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         raise InputError(f"{path}: not a checkpoint; remove it or fit without --resume") from None
     if found != fingerprint:
         raise InputError(

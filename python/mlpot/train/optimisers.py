@@ -91,7 +91,7 @@ def line_search(
     for _ in range(TRIALS):
         point = start + t * direction
         trial, there = loss(point)
-        if not trial <= value + DECREASE * t * slope:  # or not a number
+        if not (trial < value and trial <= value + DECREASE * t * slope):  # or not a number
             high = t
         else:
             best = point, trial, there

@@ -31,11 +31,11 @@ def fit_e0(potential: Any, frames: Sequence[Atoms]) -> Array:
 
 
 def scaling(
-    statistics: Sequence[FeatureStatistics], kind: Literal["range", "standard"]
+    statistics: Sequence[FeatureStatistics], kind: Literal["standard", "range"]
 ) -> dict[str, list[list[float]]]:
     """The model file's block: the regressor sees (q - shift) * scale.
 
-    range: between -1 and 1; standard: mean 0, deviation 1.  Features that never vary are scaled by
+    standard: mean 0, deviation 1; range: between -1 and 1.  Features that never vary are scaled by
     0: their weights would be left as they were drawn.
     """
     shifts, scales = [], []
