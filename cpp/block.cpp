@@ -79,7 +79,9 @@ ordered_json parse(const std::string& text, const std::string& where) {
     if (!value.is_object()) throw ModelError(where + ": expected a JSON object {...}");
     return value;
   } catch (const ordered_json::exception& e) {
-    const std::string what = e.what();
+    std::string what = e.what();  // may quote half a character
+    for (char& c : what)
+      if (static_cast<unsigned char>(c) >= 0x80) c = '?';
     const std::size_t start = what.find("] ");
     throw ModelError(where + ": not valid JSON: " +
                      (start == std::string::npos ? what : what.substr(start + 2)));

@@ -35,6 +35,13 @@ struct Pack {
 
   Pack() = default;
   Pack(double x) : v(Vector{} + x) {}
+  // Spelled out, so that structures of packs are copied pack by pack: compilers copy trivial ones in
+  // smaller pieces, and the processor stalls when they are read back whole.
+  Pack(const Pack& other) : v(other.v) {}
+  Pack& operator=(const Pack& other) {
+    v = other.v;
+    return *this;
+  }
   template <class V, class = std::enable_if_t<std::is_same_v<V, Vector> && W != 1>>
   Pack(V x) : v(x) {}
 

@@ -96,6 +96,9 @@ def test_init_writes_a_valid_file_and_never_replaces_one(run, tmp_path):
     assert path.read_text() == "mine"
     assert run("init", path, "--force").exit_code == 0
     assert load_config(path).name == "Mo"
+    assert run("init", path, "--force", "--method", "nnp").exit_code == 0
+    assert load_config(path).regressor["type"] == "neural_network"
+    assert refused(run("init", path, "--force", "--method", "npn"), "did you mean 'nnp'")
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,9 @@ def write_files(folder: Path) -> None:
     data_file(folder / "crystal.data", crystal(ELEMENTS), ELEMENTS)
     bare = CELL.model.data | {"core": None}
     (folder / "bare.json").write_text(seal(bare))
+    huge = np.full(np.shape(bare["regressor"]["coefficients"]), 1e300).tolist()
+    huge = bare | {"regressor": {"type": "linear", "coefficients": huge}}
+    (folder / "huge.json").write_text(seal(huge))
     save(FEW, folder)
     text = CELL.model.to_text()
     e0 = json.dumps(CELL.model.data["E0"])
@@ -138,6 +141,10 @@ REFUSED = {
         "does not support rRESPA inner/middle/outer",
     ),
     "pair_write": (after("pair_write 1 1 9 r 1 4 table.txt X"), "does not support pair_write"),
+    "not finite": (
+        [*setup([STYLE, "pair_coeff * * huge.json Mo Al"], "unit.data"), *RUN],
+        "(?i)atom 7[12] is not a finite number",
+    ),
     "too close": (
         [
             *setup([STYLE, "pair_coeff * * bare.json Mo Al"]),
@@ -214,7 +221,7 @@ WORKS = {
 def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("pair")
     write_files(folder)
-    data_file(folder / "unit.data", CELL.unit, ELEMENTS)
+    data_file(folder / "unit.data", CELL.unit, ELEMENTS, [72, 71])
     bonds = (folder / "crystal.data").read_text().replace("# atomic", "# bond").splitlines()
     start = bonds.index("Atoms # bond") + 2
     bonds[start:] = [f"{i} 1 {rest}" for i, rest in (row.split(" ", 1) for row in bonds[start:])]

@@ -178,10 +178,13 @@ def headers() -> list:
 X86 = platform.machine() in ("x86_64", "AMD64")
 BUILDS = [
     ("cpp", []),
-    *([("cpp", ["-march=x86-64-v3"]), ("cpp", ["-march=x86-64-v4"])] if X86 else []),
     ("lammps_plugin", ["-DLAMMPS_SMALLBIG"]),
     ("lammps_plugin", ["-DLAMMPS_BIGBIG"]),
 ]
+if X86:
+    levels = ("v3", "v4")
+    slow = pytest.mark.slow
+    BUILDS += [pytest.param("cpp", [f"-march=x86-64-{n}"], marks=slow) for n in levels]
 
 
 @needs_compiler

@@ -1,7 +1,6 @@
 """Training of networks: gradients, descents that resume to the same bits, and what is kept."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from scipy.optimize import minimize, rosen, rosen_der
 
 from mlpot import io
 from mlpot.committee import Committee
-from mlpot.config import Training, parse_config
+from mlpot.config import Training, load_config, parse_config
 from mlpot.errors import InputError
 from mlpot.features import feature_statistics
 from mlpot.fit import fit, start_model
@@ -294,12 +293,12 @@ def test_the_split_is_stratified_and_keeps_copies_together(tmp_path):
 def test_a_fit_learns_a_known_potential(tmp_path):
     for name, count, seed in (("train", 30, 0), ("test", 8, 9)):
         write(tmp_path / f"{name}.xyz", labelled(count, seed, ["Cu"]), format="extxyz")
-    text = CONFIG.replace("n_radial: 5", "n_radial: 8").replace("validation: 0.2", "validation: 0.1")
-    result = fit(parse_config(text.replace("iterations: 12", "iterations: 250"), "x", tmp_path))
+    text = CONFIG.replace("n_radial: 5", "n_radial: 8").replace("iterations: 12", "iterations: 250")
+    result = fit(parse_config(text, "fit.yaml", tmp_path))
     energy, forces = result.metrics_test.energy, result.metrics_test.forces
     errors = result.metrics_test.to_dict()
     assert errors["force_rmse_eV_per_A"] < 0.1 * forces.reference.std()
-    assert errors["energy_rmse_meV_per_atom"] < 0.05 * 1e3 * energy.reference.std()
+    assert errors["energy_rmse_meV_per_atom"] < 0.1 * 1e3 * energy.reference.std()
     names = {path.name.removeprefix("net.") for path in result.files}
     assert names == {"json", "metrics.json", "parity.png", "training.png", "log"}
     assert not list(tmp_path.glob("*.npz"))
@@ -387,28 +386,26 @@ def test_a_checkpoint_of_something_else_is_refused(folder, tmp_path):
 
 
 def test_a_killed_fit_resumes_to_the_same_file(folder, tmp_path):
-    text = CONFIG.replace(": train.xyz", f": {folder}/train.xyz").replace(
-        ": test.xyz", f": {folder}/test.xyz"
-    )
-    path = tmp_path / "fit.yaml"
-    path.write_text(text.replace("iterations: 12", "iterations: 60"))
+    text = CONFIG.replace("iterations: 12", "iterations: 300, patience: 300")
+    for name in ("train.xyz", "test.xyz"):
+        text = text.replace(f": {name}", f": {folder}/{name}")
+    path, killed = tmp_path / "fit.yaml", tmp_path / "killed"
+    path.write_text(text)
+    whole = fit(load_config(path))
     program = "from mlpot.cli import main; main()"
-    command = [sys.executable, "-c", program, "fit", str(path), "--output"]
-    (tmp_path / "killed").mkdir()
-    saved = tmp_path / "killed" / "net.checkpoint.npz"
-    running = subprocess.Popen([*command, tmp_path / "killed"], stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", program, "fit", path, "--output", killed]
+    saved = killed / "net.checkpoint.npz"
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while not saved.exists() and running.poll() is None:
         time.sleep(0.01)
-    os.kill(running.pid, signal.SIGKILL)
-    assert running.wait() == -signal.SIGKILL, running.stderr.read()
-    running.stderr.close()
-    assert not (tmp_path / "killed" / "net.json").exists()
+    running.kill()
+    with running.stderr:
+        assert running.wait() == -signal.SIGKILL, running.stderr.read()
+    assert not (killed / "net.json").exists()
     with np.load(saved) as arrays:
-        assert 4 <= len(arrays["0.curve"]) - 1 < 60
-    for output, *options in (["whole"], ["killed", "--resume"]):
-        subprocess.run([*command, tmp_path / output, *options, "--quiet"], check=True)
-    written = [(tmp_path / output / "net.json").read_bytes() for output in ("whole", "killed")]
-    assert written[0] == written[1]
+        assert 4 <= len(arrays["0.curve"]) - 1 < 300
+    subprocess.run([*command, "--resume", "--quiet"], check=True)
+    assert (killed / "net.json").read_bytes() == whole.files[0].read_bytes()
 
 
 def test_mistakes_in_the_training_block(folder):

@@ -1,4 +1,4 @@
-"""Several models trained on the same data as one ASE calculator: where they differ, none is sure."""
+"""Several models of the same data as one ASE calculator: where they differ, none is sure."""
 
 from __future__ import annotations
 

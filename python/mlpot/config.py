@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import glob
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from ase.data import chemical_symbols
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     ValidationError,
@@ -23,6 +21,7 @@ from pydantic import (
 )
 
 from mlpot.errors import InputError, did_you_mean
+from mlpot.strict import Strict, explain
 from mlpot.strict_yaml import parse_yaml
 
 
@@ -74,12 +73,6 @@ Paths = Annotated[list[str], BeforeValidator(_as_list)]
 Block = Annotated[dict[str, Any], AfterValidator(_typed)]
 
 
-class Strict(BaseModel):
-    """Keys and values of which none may be unknown or of another type."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
 class GroupWeights(Strict):
     """Weights of one group; what is not given is taken from the general weights."""
 
@@ -94,7 +87,7 @@ class Weights(Strict):
     energy: Weight = 1.0
     force: Weight = 1.0
     stress: Weight = 0.0
-    groups: dict[str, GroupWeights] = {}
+    groups: dict[str, GroupWeights] = Field({})
 
     def of(self, group: str | None) -> tuple[float, float, float]:
         """(energy, force, stress) weights of a group of structures."""
@@ -106,7 +99,7 @@ class Weights(Strict):
 
 class Data(Strict):
     train: Annotated[Paths, Field(min_length=1)]
-    test: Paths = []
+    test: Paths = Field([])
 
 
 class Core(Strict):
@@ -154,7 +147,7 @@ class FitConfig(Strict):
     elements: list[Element] | None = None
     data: Data
     descriptor: Block
-    regressor: Block = {"type": "linear"}
+    regressor: Block = Field({"type": "linear"})
     E0: Annotated[Any, BeforeValidator(_e0)] = "fit"
     core: Core | None = None
     weights: Weights = Weights()
@@ -216,44 +209,3 @@ def parse_config(text: str, where: str = "config", folder: str | Path = ".") -> 
         raise InputError(explain(error, FitConfig, where, lines)) from None
     config._where, config._folder = where, Path(folder)
     return config
-
-
-def explain(
-    error: ValidationError, model: type[BaseModel], where: str, lines: dict[Any, int] | None = None
-) -> str:
-    """One line for what `model` refused: "where:line: key: what is wrong"; lines: place -> line."""
-    # A misspelt key is the cause, the missing one its consequence.
-    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    place, lines = first["loc"], lines or {}
-    key = ".".join(str(part) for part in place)
-    line = next((lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in lines), None)
-    if first["type"] == "extra_forbidden":
-        known = _keys_at(model, place[:-1])
-        message = f"unknown key{did_you_mean(str(place[-1]), known)} (known: {', '.join(known)})"
-    elif first["type"] == "missing":
-        message = "missing"
-    elif first["type"] in ("model_type", "dict_type"):
-        message = f"expected keys and values, not {first['input']!r}"
-    else:
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] != "value_error":
-            message = f"{_plain(message)}, not {first['input']!r}"
-    more = f" (and {n} more)" if (n := error.error_count() - 1) else ""
-    return f"{where}{f':{line}' if line else ''}: {f'{key}: ' if key else ''}{message}{more}"
-
-
-def _plain(message: str) -> str:
-    return message.removeprefix("Input ").removeprefix("List ").removeprefix("Value ")
-
-
-def _keys_at(model: type[BaseModel], place: tuple[Any, ...]) -> list[str]:
-    for part in place:
-        if part in model.model_fields:
-            model = _model_in(model.model_fields[part].annotation) or model
-    return list(model.model_fields)
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(filter(None, map(_model_in, get_args(annotation))), None)

@@ -65,7 +65,7 @@ descriptor:                   # symmetry functions; the model file lists them on
   spacing: even               # or log: narrower near the atom
   zeta: [1, 4, 16]            # sharpness of the angles
   # r_min: 2.0                # Å, the innermost shell; default: the shortest distance in the data
-  wide: false                 # true: leave out the third side of the triangles (G5 instead of G4)
+  wide: true                  # G5; false: G4, with the third side of triangles, twice the cost
   cutoff: cosine              # or tanh3, polynomial
   prune: 1e-6                 # leave out functions that others give to this part; 0 keeps all
 regressor:

@@ -26,7 +26,8 @@ from mlpot.symmetry_functions import expand, is_set, prune, read_set, shortest_d
 from mlpot.train import train_network
 
 UNITS = {"energy": "eV", "length": "angstrom"}
-REGRESSORS = {"neural_network": {"layers": [16, 16], "activation": "tanh", "gamma": 0.0}}  # defaults
+# Of keys that may be left out.
+REGRESSORS = {"neural_network": {"layers": [16, 16], "activation": "tanh", "gamma": 0.0}}
 
 
 @dataclass

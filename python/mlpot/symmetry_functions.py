@@ -20,9 +20,9 @@ from ase.neighborlist import neighbor_list
 from ase.units import Bohr
 from pydantic import Field, ValidationError, model_validator
 
-from mlpot.config import Strict, explain
 from mlpot.errors import InputError
 from mlpot.features import FeatureStatistics
+from mlpot.strict import Strict, explain
 
 Positive = Annotated[float, Field(gt=0)]
 Placing = Literal["shifted", "centred"]
@@ -49,14 +49,14 @@ class FunctionSet(Strict):
     spacing: Literal["even", "log"] = "even"
     zeta: list[Positive] = Field([1.0, 4.0, 16.0])
     r_min: Positive | None = None  # default: the shortest distance in the training structures
-    wide: bool = False
+    wide: bool = True  # as accurate, and half the cost
     cutoff: Literal["cosine", "tanh3", "polynomial"] = "cosine"
     prune: Annotated[float, Field(ge=0, lt=1)] = 1e-6
 
     @model_validator(mode="after")
     def _consistent(self) -> FunctionSet:
         if self.set != "auto":
-            general = {"type", "set", "r_cut", "wide", "cutoff", "prune"}
+            general = {"type", "set", "r_cut", "cutoff", "prune"}
             for key, value in self.__dict__.items():
                 if key not in general and value != type(self).model_fields[key].default:
                     raise ValueError(f"{key} is for set: auto")
@@ -108,7 +108,7 @@ def expand(options: FunctionSet, n_species: int, r_min: float) -> dict[str, Any]
         for center in range(n_species)
         for neighbors in combinations_with_replacement(range(n_species), 2)
     ]
-    r_cut, wide = options.r_cut, int(options.wide)
+    r_cut, wide = options.r_cut, int(options.wide and options.set == "auto")
     return {
         "type": "acsf",
         "cutoff": options.cutoff,

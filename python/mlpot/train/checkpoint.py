@@ -25,7 +25,7 @@ def load(path: Path, fingerprint: str) -> dict[str, np.ndarray]:
     if not path.is_file():
         return {}
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
             found = str(arrays.pop("fingerprint"))
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
