@@ -143,11 +143,9 @@ class SymmetryFunctions : public Descriptor<Real> {
       if (g.first == g.second) break;
     }
     pair_t_.grow(chunk * n_eta);
-    pair_shape_.grow(chunk * n_shape);
-    pair_dshape_.grow(chunk * n_shape);
+    powers_.grow(2 * max_powers * chunk);
     grid_.grow(n_eta * n_shape);
     for (int i = 0; i < chunk * n_eta; i++) pair_t_[i] = Real(0.0);
-    for (int i = 0; i < chunk * n_shape; i++) pair_shape_[i] = pair_dshape_[i] = Real(0.0);
     for (int i = 0; i < n_eta * n_shape; i++) grid_[i] = Real(0.0);
   }
 
@@ -187,7 +185,7 @@ class SymmetryFunctions : public Descriptor<Real> {
       if (!g.wide) parts_between(g, env, pairs, between);
       multiply_parts(g, pairs, between);
       raise(g, pairs);
-      add_outer_products(pairs.n, padded(n_eta), n_shape);
+      add_outer_products(g, pairs.n);
       between += stride;
     });
     for (int e = 0; e < n_eta; e++)
@@ -226,12 +224,12 @@ class SymmetryFunctions : public Descriptor<Real> {
       }
   }
 
-  // The angular parts A and dA/dcos, from the powers of 1 - cos and 1 + cos.
+  // The powers of 1 - cos and of 1 + cos of which the angular parts are made: [2
+  // max_powers][chunk].
   void raise(const AngularGroup& g, const Pairs& pairs) {
-    Real powers[2][max_powers][chunk];
     const PowerStep* step = plan_.steps.begin() + g.powers[0];
     for (int sign = 0; sign < 2; sign++) {
-      Real(*x)[chunk] = powers[sign];
+      Real(*x)[chunk] = reinterpret_cast<Real(*)[chunk]>(powers_.begin()) + sign * max_powers;
       for (int p = 0; p < chunk; p++) {
         const Real cosine = p < pairs.n ? pairs.cosine[p] : Real(0.0);
         x[0][p] = Real(1.0);
@@ -240,42 +238,45 @@ class SymmetryFunctions : public Descriptor<Real> {
       for (int k = 2; k < g.n_powers[sign]; k++, step++)
         for (int p = 0; p < chunk; p++) x[k][p] = x[step->first][p] * x[step->second][p];
     }
-    for (int a = 0; a < g.n_shape; a++) {
-      const Shape& shape = plan_.shapes[g.shapes + a];
-      for (int p = 0; p < chunk; p++) {
-        pair_shape_[a * chunk + p] = powers[shape.sign][shape.at][p];
-        pair_dshape_[a * chunk + p] = Real(shape.slope) * powers[shape.sign][shape.below][p];
-      }
-    }
+  }
+
+  // A of angular part a, [chunk]; any finite row where there is no such part.
+  const Real* shape_row(const AngularGroup& g, int a) const {
+    return powers_.begin() + (a < g.n_shape ? plan_.shapes[g.shapes + a].at : 0) * chunk;
   }
 
   // grid[e][a] += sum_p t[e][p] A[a][p].
-  void add_outer_products(int n, int n_eta, int n_shape) {
-    for (int e = 0; e < n_eta; e += tile)
-      for (int a = 0; a < n_shape; a += tile) {
+  void add_outer_products(const AngularGroup& g, int n) {
+    const int n_eta = padded(g.parts.n), n_shape = padded(g.n_shape);
+    for (int a = 0; a < n_shape; a += tile) {
+      const Real* shape[tile];
+      for (int y = 0; y < tile; y++) shape[y] = shape_row(g, a + y);
+      for (int e = 0; e < n_eta; e += tile) {
         Real sum[tile][tile];
         for (int x = 0; x < tile; x++)
           for (int y = 0; y < tile; y++) sum[x][y] = grid_[(e + x) * n_shape + a + y];
         for (int p = 0; p < n; p++)
           for (int x = 0; x < tile; x++)
-            for (int y = 0; y < tile; y++)
-              sum[x][y] += pair_t_[(e + x) * chunk + p] * pair_shape_[(a + y) * chunk + p];
+            for (int y = 0; y < tile; y++) sum[x][y] += pair_t_[(e + x) * chunk + p] * shape[y][p];
         for (int x = 0; x < tile; x++)
           for (int y = 0; y < tile; y++) grid_[(e + x) * n_shape + a + y] = sum[x][y];
       }
+    }
   }
 
-  // out[i][p] = sum_k left(i, k) right[k][p] for the pairs of a chunk; i in tiles, p in halves.
-  template <class Left>
-  static void multiply(Left left, int n_out, int n_inner, const Real* right, Real* out) {
+  // out[i][p] = sum_k left(i, k) right(k)[p] for the pairs of a chunk; i in tiles, p in halves.
+  template <class Left, class Right>
+  static void multiply(Left left, Right right, int n_out, int n_inner, Real* out) {
     for (int i = 0; i < n_out; i += tile)
       for (int p = 0; p < chunk; p += tile) {
         Real sum[tile][tile];
         for (int x = 0; x < tile; x++)
           for (int y = 0; y < tile; y++) sum[x][y] = Real(0.0);
-        for (int k = 0; k < n_inner; k++)
+        for (int k = 0; k < n_inner; k++) {
+          const Real* row = right(k) + p;
           for (int x = 0; x < tile; x++)
-            for (int y = 0; y < tile; y++) sum[x][y] += left(i + x, k) * right[k * chunk + p + y];
+            for (int y = 0; y < tile; y++) sum[x][y] += left(i + x, k) * row[y];
+        }
         for (int x = 0; x < tile; x++)
           for (int y = 0; y < tile; y++) out[(i + x) * chunk + p + y] = sum[x][y];
       }
@@ -300,10 +301,10 @@ class SymmetryFunctions : public Descriptor<Real> {
     for_each_chunk(g, env, [&](const Pairs& pairs) {
       multiply_parts(g, pairs, between);
       raise(g, pairs);
-      multiply([=](int e, int a) { return grid[e * n_shape + a]; }, n_eta, g.n_shape,
-               pair_shape_.begin(), dE_dt);
-      multiply([=](int a, int e) { return grid[e * n_shape + a]; }, n_shape, g.parts.n,
-               pair_t_.begin(), dE_dshape);
+      multiply([=](int e, int a) { return grid[e * n_shape + a]; },
+               [&](int a) { return shape_row(g, a); }, n_eta, g.n_shape, dE_dt);
+      multiply([=](int a, int e) { return grid[e * n_shape + a]; },
+               [&](int e) { return pair_t_.begin() + e * chunk; }, n_shape, g.parts.n, dE_dshape);
       pair_gradients(g, env, pairs, between, dE_dr);
       between += stride;
     });
@@ -321,9 +322,12 @@ class SymmetryFunctions : public Descriptor<Real> {
     const Real* slopes = between + chunk * g.parts.n;
     Real by_cosine[chunk];
     for (int p = 0; p < chunk; p++) by_cosine[p] = Real(0.0);
-    for (int a = 0; a < g.n_shape; a++)
-      for (int p = 0; p < chunk; p++)
-        by_cosine[p] += dE_dshape_[a * chunk + p] * pair_dshape_[a * chunk + p];
+    for (int a = 0; a < g.n_shape; a++) {
+      const Shape& shape = plan_.shapes[g.shapes + a];
+      const Real slope(shape.slope);
+      const Real* below = powers_.begin() + shape.below * chunk;
+      for (int p = 0; p < chunk; p++) by_cosine[p] += slope * below[p] * dE_dshape_[a * chunk + p];
+    }
     for (int p = 0; p < pairs.n; p++) {
       const int j = pairs.j[p], k = pairs.k[p];
       Real by_squared(0.0);
@@ -358,8 +362,8 @@ class SymmetryFunctions : public Descriptor<Real> {
   SymmetryFunctionPlan plan_;
   int cutoff_;
   double inner_;
-  Buffer<Real> t_, dt_, t_bar_, inverse_, slope_;                       // by neighbour
-  Buffer<Real> pair_t_, pair_shape_, pair_dshape_, dE_dt_, dE_dshape_;  // by pair of a chunk
+  Buffer<Real> t_, dt_, t_bar_, inverse_, slope_;     // by neighbour
+  Buffer<Real> pair_t_, powers_, dE_dt_, dE_dshape_;  // by pair of a chunk
   Buffer<Real> grid_, kept_;
   int n_kept_ = 0;
 };

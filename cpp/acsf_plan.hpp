@@ -25,7 +25,8 @@ struct RadialGroup {
   int features;  // where they begin: [n]
 };
 
-// A = (1 + lambda cos)^zeta, by the places of its powers zeta and zeta - 1 among those of its sign.
+// A = (1 + lambda cos)^zeta; at, below: the places of its powers zeta and zeta - 1 among those of
+// both signs.
 struct Shape {
   int zeta, sign;  // sign: 0 for lambda -1, 1 for +1
   int at, below;
@@ -195,8 +196,8 @@ class SymmetryFunctionPlan {
       for (int a = 0; a < group.n_shape; a++) {
         Shape& shape = shapes[group.shapes + a];
         if (shape.sign != sign) continue;
-        shape.below = make_power(block, shape.zeta - 1, exponents, n);
-        shape.at = make_power(block, shape.zeta, exponents, n);
+        shape.below = sign * max_powers + make_power(block, shape.zeta - 1, exponents, n);
+        shape.at = sign * max_powers + make_power(block, shape.zeta, exponents, n);
       }
       group.n_powers[sign] = n;
     }

@@ -16,54 +16,17 @@
 //
 // Arrays: U, Y [element][u_index], both halves; v and the rows above half of U only: mb <= j/2,
 // since u_j[j-mb][j-ma] = (-1)^(ma+mb) conj(u_j[mb][ma]).
+#include "bispectrum_plan.hpp"
 #include "cutoff.hpp"
 #include "descriptor.hpp"
-#include "harmonics.hpp"
 
 MLPOT_BEGIN_KERNELS
 
 namespace {
 
-constexpr int max_two_j = 14;
-
 template <class Real>
 struct Complex {
   Real re, im;
-};
-
-// Offset of level j in arrays of whole matrices and of upper halves (rows mb <= j/2).
-int whole(int j) { return j * (j + 1) * (2 * j + 1) / 6; }
-int half(int j) {
-  int n = 0;
-  for (int k = 0; k < j; k++) n += (k / 2 + 1) * (k + 1);
-  return n;
-}
-
-// The weight of element (mb, ma) when a sum over a whole Hermitian-like matrix runs over its upper
-// half.
-double half_weight(int j, int mb, int ma) {
-  if (2 * mb < j) return 2.0;
-  return 2 * ma < j ? 2.0 : 2 * ma == j ? 1.0 : 0.0;
-}
-
-struct Product {  // U[first] * U[second], which all j of one (j1, j2, mb, ma) share
-  int first, second;
-};
-
-struct Group {       // the elements of Z_j1j2^j with one pair of projections, for n values of j
-  int begin, end;    // products
-  int coefficients;  // [end - begin][n]
-  int elements, n;
-};
-
-struct Element {  // one element of one Z_j1j2^j; at: where the element is in U
-  int at, block;
-  double weight;
-};
-
-struct ZBlock {  // where Z_j1j2^j enters the energy: B (j1,j2,j) and its permutations, -1: none
-  int last, middle, first;
-  double factor;  // of the permuted ones
 };
 
 }  // namespace
@@ -73,20 +36,17 @@ class Bispectrum : public Descriptor<Real> {
  public:
   Bispectrum(Block& block, int n_species) : n_species_(n_species) {
     read(block);
-    n_whole_ = whole(two_j_max_ + 1);
-    n_half_ = half(two_j_max_ + 1);
-    n_lower_ = half(two_j_max_);
-    build_blocks();
-    build_norms();
-    u_.grow(n_elements_ * n_whole_);
-    y_.grow(n_elements_ * n_whole_);
-    v_.grow(n_half_);
-    sum_.grow(n_elements_ * n_half_);
-    fold_.grow(n_elements_ * n_lower_);
-    z_.grow(n_elements_ * n_elements_ * elements_.used());
+    plan_.build(two_j_max_, !chem_, bnorm_);
+    beta_.grow(plan_.blocks.used());
+    u_.grow(n_elements_ * plan_.n_whole);
+    y_.grow(n_elements_ * plan_.n_whole);
+    v_.grow(plan_.n_half);
+    sum_.grow(n_elements_ * plan_.n_half);
+    fold_.grow(n_elements_ * plan_.n_lower);
+    z_.grow(n_elements_ * n_elements_ * plan_.elements.used());
   }
 
-  int size() const override { return n_triples_ * n_elements_ * n_elements_ * n_elements_; }
+  int size() const override { return plan_.n_triples * n_elements_ * n_elements_ * n_elements_; }
   double r_cut(int a, int b) const override { return r_cut_ * (radii_[a] + radii_[b]); }
 
   void compute(const Batch<Real>& env, Real* q) override {
@@ -130,74 +90,6 @@ class Bispectrum : public Descriptor<Real> {
       if (rmin0_ >= 2.0 * r_cut_ * radii_[s])
         block.refuse("rmin0", "it must be below every cutoff");
     n_elements_ = chem_ ? n_species_ : 1;
-  }
-
-  // All Z_j1j2^j with j2 <= j1.
-  void build_blocks() {
-    n_triples_ = 0;
-    for (int j1 = 0; j1 <= two_j_max_; j1++)
-      for (int j2 = 0; j2 <= j1; j2++)
-        for (int j = j1 - j2; j <= two_j_max_ && j <= j1 + j2; j += 2)
-          if (j >= j1) {
-            triple_[j1][j2][j] = n_triples_++;
-            bzero_shift_.push(bnorm_ ? 1.0 : j + 1.0);
-          }
-    for (int j1 = 0; j1 <= two_j_max_; j1++)
-      for (int j2 = 0; j2 <= j1; j2++) {
-        const int first_block = blocks_.used();
-        for (int j = j1 - j2; j <= two_j_max_ && j <= j1 + j2; j += 2) {
-          ZBlock z;
-          z.last = j >= j1 ? triple_[j1][j2][j] : -1;
-          z.middle = j1 >= j && j >= j2 ? triple_[j][j2][j1] : -1;
-          z.first = j2 >= j ? triple_[j2][j][j1] : -1;
-          z.factor = bnorm_ ? 1.0 : (j1 + 1.0) / (j + 1.0);
-          blocks_.push(z);
-        }
-        for (int mb = -(j1 + j2); mb <= 0; mb += 2)
-          for (int ma = -(j1 + j2); ma <= (mb < 0 ? j1 + j2 : 0); ma += 2)
-            build_group(j1, j2, first_block, mb, ma);
-      }
-    beta_.grow(blocks_.used());
-  }
-
-  // The elements with projections mb, ma (doubled, from -j to j) of every j that has them.
-  void build_group(int j1, int j2, int first_block, int mb, int ma) {
-    Group group = {products_.used(), 0, coefficients_.used(), elements_.used(), 0};
-    int levels[max_two_j];
-    for (int j = j1 - j2; j <= two_j_max_ && j <= j1 + j2; j += 2)
-      if (j + mb >= 0 && j + ma >= 0 && j >= ma) {
-        const int row = (j + mb) / 2, column = (j + ma) / 2;
-        elements_.push({whole(j) + row * (j + 1) + column, first_block + (j - j1 + j2) / 2,
-                        half_weight(j, row, column)});
-        levels[group.n++] = j;
-      }
-    if (group.n == 0) return;
-    const bool symmetric = j1 == j2 && !chem_;  // then products (1,2) and (2,1) are equal
-    for (int b1 = -j1; b1 <= j1; b1 += 2)
-      for (int a1 = -j1; a1 <= j1; a1 += 2) {
-        const int b2 = mb - b1, a2 = ma - a1;
-        if (b2 < -j2 || b2 > j2 || a2 < -j2 || a2 > j2) continue;
-        const int first = whole(j1) + (j1 + b1) / 2 * (j1 + 1) + (j1 + a1) / 2;
-        const int second = whole(j2) + (j2 + b2) / 2 * (j2 + 1) + (j2 + a2) / 2;
-        if (symmetric && first < second) continue;
-        products_.push({first, second});
-        const double twice = symmetric && first > second ? 2.0 : 1.0;
-        for (int k = 0; k < group.n; k++) {
-          const int j = levels[k];
-          coefficients_.push(twice * clebsch_gordan(j1, b1, j2, b2, j) *
-                             clebsch_gordan(j1, a1, j2, a2, j) / (bnorm_ ? j + 1.0 : 1.0));
-        }
-      }
-    group.end = products_.used();
-    groups_.push(group);
-  }
-
-  void build_norms() {
-    for (int j = 0; j <= two_j_max_; j++)
-      for (int mb = 0; 2 * mb <= j; mb++)
-        for (int ma = 0; ma <= j; ma++)
-          norm_.push(__builtin_sqrt(factorial(ma) * factorial(j - ma) /
-                                    (factorial(mb) * factorial(j - mb))));
   }
 
   // Where neighbour k of species s lies on the 3-sphere, and how much it counts.
@@ -265,13 +157,13 @@ class Bispectrum : public Descriptor<Real> {
 
   // U of the batch: the sum over neighbours, with norms, self term and lower half.
   void sum_neighbors(const Batch<Real>& env) {
-    for (int i = 0; i < n_elements_ * n_half_; i++) sum_[i] = {Real(0.0), Real(0.0)};
+    for (int i = 0; i < n_elements_ * plan_.n_half; i++) sum_[i] = {Real(0.0), Real(0.0)};
     for (int s = 0; s < n_species_; s++) {
-      Complex<Real>* sum = sum_.begin() + (chem_ ? s : 0) * n_half_;
+      Complex<Real>* sum = sum_.begin() + (chem_ ? s : 0) * plan_.n_half;
       for (int k = env.begin[s]; k < env.begin[s + 1]; k++) {
         const Cayley c = map(env, s, k);
         wigner(c, c.radial, two_j_max_, v_.begin());
-        for (int i = 0; i < n_half_; i++) {
+        for (int i = 0; i < plan_.n_half; i++) {
           sum[i].re += v_[i].re;
           sum[i].im += v_[i].im;
         }
@@ -279,15 +171,15 @@ class Bispectrum : public Descriptor<Real> {
     }
     for (int e = 0; e < n_elements_; e++) {
       const double self = !chem_ || wselfall_ || e == env.species ? 1.0 : 0.0;
-      const Complex<Real>* sum = sum_.begin() + e * n_half_;
-      Complex<Real>* u = u_.begin() + e * n_whole_;
+      const Complex<Real>* sum = sum_.begin() + e * plan_.n_half;
+      Complex<Real>* u = u_.begin() + e * plan_.n_whole;
       for (int j = 0, i = 0; j <= two_j_max_; j++) {
         Complex<Real>* level = u + whole(j);
         const int last = (j + 1) * (j + 1) - 1;
         for (int mb = 0; 2 * mb <= j; mb++)
           for (int ma = 0; ma <= j; ma++, i++) {
-            const Real re = sum[i].re * Real(norm_[i]) + Real(ma == mb ? self : 0.0);
-            const Real im = sum[i].im * Real(norm_[i]);
+            const Real re = sum[i].re * Real(plan_.norms[i]) + Real(ma == mb ? self : 0.0);
+            const Real im = sum[i].im * Real(plan_.norms[i]);
             const int at = mb * (j + 1) + ma;
             const bool odd = (ma + mb) % 2;
             if (2 * mb < j) level[last - at] = {odd ? -re : re, odd ? im : -im};
@@ -302,9 +194,9 @@ class Bispectrum : public Descriptor<Real> {
                   Complex<Real>* z) const {
     Real re[n], im[n];
     for (int k = 0; k < n; k++) re[k] = im[k] = Real(0.0);
-    const double* c = coefficients_.begin() + group.coefficients;
+    const double* c = plan_.coefficients.begin() + group.coefficients;
     for (int t = group.begin; t < group.end; t++, c += n) {
-      const Complex<Real> p = u1[products_[t].first], q = u2[products_[t].second];
+      const Complex<Real> p = u1[plan_.products[t].first], q = u2[plan_.products[t].second];
       const Real product_re = p.re * q.re - p.im * q.im, product_im = p.re * q.im + p.im * q.re;
       for (int k = 0; k < n; k++) {
         re[k] += Real(c[k]) * product_re;
@@ -315,8 +207,8 @@ class Bispectrum : public Descriptor<Real> {
   }
 
   void all_z(const Complex<Real>* u1, const Complex<Real>* u2, Complex<Real>* z) const {
-    for (int g = 0; g < groups_.used(); g++) {
-      const Group& group = groups_[g];
+    for (int g = 0; g < plan_.groups.used(); g++) {
+      const Group& group = plan_.groups[g];
       switch (group.n) {  // at most max_two_j/2 + 1
         case 1: z_of_group<1>(group, u1, u2, z); break;
         case 2: z_of_group<2>(group, u1, u2, z); break;
@@ -332,18 +224,18 @@ class Bispectrum : public Descriptor<Real> {
 
   // Z and B from U.
   void contract(const Batch<Real>& env, Real* q) {
-    const int n = n_elements_, n_z = elements_.used();
+    const int n = n_elements_, n_z = plan_.elements.used();
     for (int i = 0; i < size(); i++) q[i] = Real(0.0);
     for (int e1 = 0; e1 < n; e1++)
       for (int e2 = 0; e2 < n; e2++) {
         Complex<Real>* z = z_.begin() + (e1 * n + e2) * n_z;
-        all_z(u_.begin() + e1 * n_whole_, u_.begin() + e2 * n_whole_, z);
+        all_z(u_.begin() + e1 * plan_.n_whole, u_.begin() + e2 * plan_.n_whole, z);
         for (int e3 = 0; e3 < n; e3++) {
-          const Complex<Real>* u = u_.begin() + e3 * n_whole_;
-          Real* b = q + ((e1 * n + e2) * n + e3) * n_triples_;
+          const Complex<Real>* u = u_.begin() + e3 * plan_.n_whole;
+          Real* b = q + ((e1 * n + e2) * n + e3) * plan_.n_triples;
           for (int i = 0; i < n_z; i++) {
-            const Element& element = elements_[i];
-            const int triple = blocks_[element.block].last;
+            const Element& element = plan_.elements[i];
+            const int triple = plan_.blocks[element.block].last;
             if (triple < 0) continue;
             const Complex<Real> x = u[element.at];
             b[triple] += Real(element.weight) * (x.re * z[i].re + x.im * z[i].im);
@@ -356,23 +248,23 @@ class Bispectrum : public Descriptor<Real> {
         for (int e3 = 0; e3 < n; e3++) {
           const bool own = !chem_ || (e1 == env.species && e2 == e1 && e3 == e1);
           if (!own && !wselfall_) continue;
-          for (int t = 0; t < n_triples_; t++)
-            q[((e1 * n + e2) * n + e3) * n_triples_ + t] -= Real(bzero_shift_[t]);
+          for (int t = 0; t < plan_.n_triples; t++)
+            q[((e1 * n + e2) * n + e3) * plan_.n_triples + t] -= Real(plan_.bzero_shift[t]);
         }
   }
 
   // Y: half the derivative of the energy by the elements of the upper half of U.
   void adjoint_of_u(const Real* dE_dq) {
-    const int n = n_elements_, n_z = elements_.used();
-    for (int i = 0; i < n * n_whole_; i++) y_[i] = {Real(0.0), Real(0.0)};
+    const int n = n_elements_, n_z = plan_.elements.used();
+    for (int i = 0; i < n * plan_.n_whole; i++) y_[i] = {Real(0.0), Real(0.0)};
     for (int e1 = 0; e1 < n; e1++)
       for (int e2 = 0; e2 < n; e2++)
         for (int e3 = 0; e3 < n; e3++) {
           const auto triple = [=](int x1, int x2, int x3) {
-            return dE_dq + ((x1 * n + x2) * n + x3) * n_triples_;
+            return dE_dq + ((x1 * n + x2) * n + x3) * plan_.n_triples;
           };
-          for (int k = 0; k < blocks_.used(); k++) {
-            const ZBlock& block = blocks_[k];
+          for (int k = 0; k < plan_.blocks.used(); k++) {
+            const ZBlock& block = plan_.blocks[k];
             Real permuted(0.0);
             if (block.middle >= 0) permuted += triple(e3, e2, e1)[block.middle];
             if (block.first >= 0) permuted += triple(e2, e3, e1)[block.first];
@@ -380,10 +272,10 @@ class Bispectrum : public Descriptor<Real> {
             if (block.last >= 0) beta_[k] += triple(e1, e2, e3)[block.last];
           }
           const Complex<Real>* z = z_.begin() + (e1 * n + e2) * n_z;
-          Complex<Real>* y = y_.begin() + e3 * n_whole_;
+          Complex<Real>* y = y_.begin() + e3 * plan_.n_whole;
           for (int i = 0; i < n_z; i++) {
-            const Real beta = beta_[elements_[i].block];
-            Complex<Real>& to = y[elements_[i].at];
+            const Real beta = beta_[plan_.elements[i].block];
+            Complex<Real>& to = y[plan_.elements[i].at];
             to.re += beta * z[i].re;
             to.im += beta * z[i].im;
           }
@@ -393,17 +285,17 @@ class Bispectrum : public Descriptor<Real> {
   // t = dE/d(conj v) of the upper half; then the derivatives of v_j by a and b, which are v_(j-1),
   // are collected as one matrix for each element of v_(j-1).
   void fold(int e) {
-    const Complex<Real>* y = y_.begin() + e * n_whole_;
+    const Complex<Real>* y = y_.begin() + e * plan_.n_whole;
     Complex<Real>* t = v_.begin();
     for (int j = 0, i = 0; j <= two_j_max_; j++)
       for (int mb = 0; 2 * mb <= j; mb++)
         for (int ma = 0; ma <= j; ma++, i++) {
-          const Real weight(half_weight(j, mb, ma) * norm_[i]);
+          const Real weight(half_weight(j, mb, ma) * plan_.norms[i]);
           const Complex<Real> element = y[whole(j) + mb * (j + 1) + ma];
           t[i] = {weight * element.re, weight * element.im};
         }
     level0_[e] = t[0].re;
-    Folded* out = fold_.begin() + e * n_lower_;
+    Folded* out = fold_.begin() + e * plan_.n_lower;
     for (int j = 1; j <= two_j_max_; j++) {
       const Complex<Real>* level = t + half(j);
       for (int m = 0; 2 * m < j; m++)
@@ -447,7 +339,7 @@ class Bispectrum : public Descriptor<Real> {
     Real energy = level0_[e];
     Complex<Real> da = {Real(0.0), Real(0.0)}, db = da;
     const Complex<Real>* v = v_.begin();
-    const Folded* fold = fold_.begin() + e * n_lower_;
+    const Folded* fold = fold_.begin() + e * plan_.n_lower;
     for (int j = 1; j <= two_j_max_; j++) {
       Complex<Real> ga = {Real(0.0), Real(0.0)}, gb = ga;
       const int n = ((j - 1) / 2 + 1) * j;
@@ -478,16 +370,8 @@ class Bispectrum : public Descriptor<Real> {
   Buffer<double> radii_, weights_, sinner_, dinner_;
   bool switch_, bzero_, wselfall_, chem_, bnorm_, inner_;
 
-  int n_whole_, n_half_, n_lower_, n_triples_;
-  int triple_[max_two_j + 1][max_two_j + 1][max_two_j + 1];
-  Buffer<Product> products_;
-  Buffer<double> coefficients_;
-  Buffer<Group> groups_;
-  Buffer<Element> elements_;
-  Buffer<ZBlock> blocks_;
-  Buffer<Real> beta_;
-  Buffer<double> norm_, bzero_shift_;
-
+  BispectrumPlan plan_;
+  Buffer<Real> beta_;  // by block
   Buffer<Complex<Real>> u_, y_, v_, sum_, z_;
   Buffer<Folded> fold_;
   Real level0_[128];

@@ -50,12 +50,16 @@ def scaling(
 
 
 def initial_weights(n_features: int, layers: Sequence[int], rng: np.random.Generator) -> Array:
-    """Flat coefficients of one species: weights of Glorot and Bengio (AISTATS 2010), biases 0."""
+    """Flat coefficients of one species: weights of Glorot and Bengio (AISTATS 2010).
+
+    Biases of hidden nodes spread where they bend over the inputs, -1 to 1; that of the output is 0.
+    """
     widths = [n_features, *layers, 1]
     parts = []
     for n_in, n_out in pairwise(widths):
         reach = np.sqrt(6.0 / (n_in + n_out))
-        parts += [rng.uniform(-reach, reach, n_in * n_out), np.zeros(n_out)]
+        parts += [rng.uniform(-reach, reach, n_in * n_out), rng.uniform(-1.0, 1.0, n_out)]
+    parts[-1][:] = 0.0
     return np.concatenate(parts)
 
 
