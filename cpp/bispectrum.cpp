@@ -90,6 +90,7 @@ class Bispectrum : public Descriptor<Real> {
       if (rmin0_ >= 2.0 * r_cut_ * radii_[s])
         block.refuse("rmin0", "it must be below every cutoff");
     n_elements_ = chem_ ? n_species_ : 1;
+    if (n_elements_ > 20) block.refuse("chemflag", "expected at most 20 elements with chemflag");
   }
 
   // Where neighbour k of species s lies on the 3-sphere, and how much it counts.

@@ -13,7 +13,8 @@ using nlohmann::ordered_json;
 
 struct Block::Json {
   ordered_json value;
-  std::string where;
+  std::string where,
+      path;  // the file; the keys that lead to this object, each with a dot behind it
   Missing missing;
   std::vector<std::string> asked;
 };
@@ -61,11 +62,23 @@ std::string suggestion(const std::string& word, const std::vector<std::string>& 
   return best.empty() ? "known: " + all : "did you mean \"" + best + "\"?";
 }
 
+// A key as it may stand in a message: one line, not too long.
+std::string printable(const std::string& key) {
+  const std::string quoted = show(ordered_json(key));
+  return quoted == '"' + key + '"' ? key : quoted;
+}
+
+constexpr int deepest = 32;               // deeper, functions that call themselves run out of stack
+constexpr std::size_t most_keys = 10000;  // more, and looking each one up takes too long
+
 // Parses, and refuses an object that names a key twice (the second would silently win).
 ordered_json parse(const std::string& text, const std::string& where) {
   std::vector<std::set<std::string>> keys;
   std::string twice;
-  const auto watch = [&](int, ordered_json::parse_event_t event, ordered_json& parsed) {
+  const auto watch = [&](int depth, ordered_json::parse_event_t event, ordered_json& parsed) {
+    if (depth > deepest) throw ModelError(where + ": nested more than 32 levels deep");
+    if (!keys.empty() && keys.back().size() > most_keys)
+      throw ModelError(where + ": more than 10000 keys in one object");
     if (event == ordered_json::parse_event_t::object_start) keys.emplace_back();
     if (event == ordered_json::parse_event_t::object_end) keys.pop_back();
     if (event == ordered_json::parse_event_t::key &&
@@ -75,7 +88,8 @@ ordered_json parse(const std::string& text, const std::string& where) {
   };
   try {
     const ordered_json value = ordered_json::parse(text, watch);
-    if (!twice.empty()) throw ModelError(where + ": the key \"" + twice + "\" is there twice");
+    if (!twice.empty())
+      throw ModelError(where + ": the key " + show(ordered_json(twice)) + " is there twice");
     if (!value.is_object()) throw ModelError(where + ": expected a JSON object {...}");
     return value;
   } catch (const ordered_json::exception& e) {
@@ -90,13 +104,15 @@ ordered_json parse(const std::string& text, const std::string& where) {
 
 }  // namespace
 
-Block::Block(const std::string& text, const std::string& where, Missing missing)
-    : json_(new Json{parse(text, where), where, missing, {}}) {}
+Block::Block(const std::string& text, const std::string& where, Missing missing,
+             const std::string& path)
+    : json_(new Json{parse(text, where.empty() ? path : where), where, path, missing, {}}) {}
 Block::Block(Block&&) noexcept = default;
 Block::~Block() = default;
 
 void Block::refuse(const char* key, const std::string& why) const {
-  throw ModelError(json_->where + "." + key + ": " + why);
+  throw ModelError(json_->where + (json_->where.empty() ? "" : ": ") + json_->path + key + ": " +
+                   why);
 }
 
 namespace {
@@ -178,8 +194,9 @@ int Block::rows(const char* key) {
 }
 
 void Block::table(const char* key, int rows, int columns, double* values) {
-  const ordered_json fallback =
-      std::vector<std::vector<double>>(rows, std::vector<double>(columns, 0.0));
+  ordered_json fallback;  // made only where it is wanted: it may be large
+  if (json_->missing == Missing::takes_default && !json_->value.contains(key))
+    fallback = std::vector<std::vector<double>>(rows, std::vector<double>(columns, 0.0));
   const ordered_json& list = get(*json_, *this, key, json_->missing, &fallback);
   if (!list.is_array() || list.size() != static_cast<std::size_t>(rows))
     refuse(key, "expected " + std::to_string(rows) + " lists, one for each element");
@@ -228,7 +245,7 @@ bool Block::is_null(const char* key) {
 Block Block::child(const char* key) {
   const ordered_json& value = get(*json_, *this, key, Missing::is_error, nullptr);
   if (!value.is_object()) refuse(key, "expected an object {...}, got " + show(value));
-  return Block(value.dump(), json_->where + "." + key, json_->missing);
+  return Block(value.dump(), json_->where, json_->missing, json_->path + key + ".");
 }
 
 void Block::pass_over(const char* key) { get(*json_, *this, key, Missing::is_error, nullptr); }
@@ -236,7 +253,7 @@ void Block::pass_over(const char* key) { get(*json_, *this, key, Missing::is_err
 void Block::finish() const {
   for (const auto& item : json_->value.items())
     if (std::find(json_->asked.begin(), json_->asked.end(), item.key()) == json_->asked.end())
-      refuse(item.key().c_str(), "unknown key; " + suggestion(item.key(), json_->asked));
+      refuse(printable(item.key()).c_str(), "unknown key; " + suggestion(item.key(), json_->asked));
 }
 
 std::string Block::complete() const { return json_->value.dump(); }

@@ -18,8 +18,10 @@ class Block {
  public:
   enum class Missing { is_error, takes_default };
 
-  // text: JSON of one object; where: the file and the place in it, for messages.
-  Block(const std::string& text, const std::string& where, Missing missing = Missing::is_error);
+  // text: JSON of one object; where: the file; path: the keys that lead to the object, each with a
+  // dot behind it. Messages read "Mo.json: descriptor.r_cut: ...".
+  Block(const std::string& text, const std::string& where, Missing missing = Missing::is_error,
+        const std::string& path = "");
   Block(Block&&) noexcept;
   ~Block();
 

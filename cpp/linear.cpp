@@ -7,6 +7,7 @@ template <class Real>
 class Linear : public Regressor<Real> {
  public:
   Linear(Block& block, int n_species, int n_features) : n_(n_features) {
+    check_size(block, n_species, n_);
     block.table("coefficients", n_species, n_, c_.grow(n_species * n_));
   }
 

@@ -18,10 +18,12 @@ std::string message(double distance) {
 AtomsTooClose::AtomsTooClose(int i, int j, double distance)
     : std::runtime_error(message(distance)), i(i), j(j), distance(distance) {}
 
+NotFinite::NotFinite(int i)
+    : std::runtime_error("the energy of atom " + std::to_string(i) + " is not a finite number"),
+      i(i) {}
+
 void throw_too_close(int i, int j, double distance) { throw AtomsTooClose(i, j, distance); }
 
-void throw_not_finite(int i) {
-  throw std::runtime_error("the energy of atom " + std::to_string(i) + " is not a finite number");
-}
+void throw_not_finite(int i) { throw NotFinite(i); }
 
 }  // namespace mlpot

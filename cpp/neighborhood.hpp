@@ -24,6 +24,12 @@ struct AtomsTooClose : std::runtime_error {
   double distance;
 };
 
+// The energy of a central atom is infinite or not a number.
+struct NotFinite : std::runtime_error {
+  explicit NotFinite(int i);
+  int i;  // atom index of the Neighborhood
+};
+
 [[noreturn]] void throw_too_close(int i, int j, double distance);
 [[noreturn]] void throw_not_finite(int i);
 

@@ -23,6 +23,9 @@ class NeuralNetwork : public Regressor<Real> {
       if (size_[l] != nodes[l - 1]) block.refuse("layers", "expected whole numbers of nodes");
     }
     size_[n_layers_] = 1;
+    double n = 0.0;
+    for (int l = 1; l <= n_layers_; l++) n += size_[l] * (size_[l - 1] + 1.0);
+    check_size(block, n_species, n);
     n_parameters_ = n_nodes_ = 0;
     for (int l = 1; l <= n_layers_; l++) {
       n_parameters_ += size_[l] * (size_[l - 1] + 1);

@@ -35,8 +35,8 @@ struct Pack {
 
   Pack() = default;
   Pack(double x) : v(Vector{} + x) {}
-  // Spelled out, so that structures of packs are copied pack by pack: compilers copy trivial ones in
-  // smaller pieces, and the processor stalls when they are read back whole.
+  // Spelled out, so that structures of packs are copied pack by pack: compilers copy trivial ones
+  // in smaller pieces, and the processor stalls when they are read back whole.
   Pack(const Pack& other) : v(other.v) {}
   Pack& operator=(const Pack& other) {
     v = other.v;

@@ -84,10 +84,16 @@ Potential::Potential(const std::string& text, const std::string& where, const st
   Block descriptor = file.child("descriptor"), regressor = file.child("regressor");
   std::unique_ptr<Block> scaling;
   if (!file.is_null("scaling")) scaling = std::make_unique<Block>(file.child("scaling"));
-  engine_ = make_engine(kernels,
-                        {n, numbers.data(), e0.data(), inner, outer, descriptor, scaling.get(),
-                         regressor, for_training},
-                        kernels_);
+  try {
+    engine_ = make_engine(kernels,
+                          {n, numbers.data(), e0.data(), inner, outer, descriptor, scaling.get(),
+                           regressor, for_training},
+                          kernels_);
+  } catch (const std::bad_alloc&) {
+    throw ModelError(where + ": its descriptor and regressor need more memory than there is");
+  } catch (const std::length_error&) {
+    throw ModelError(where + ": its descriptor and regressor need more memory than there is");
+  }
   if (scaling) scaling->finish();
   descriptor.finish();
   regressor.finish();

@@ -10,6 +10,7 @@ template <class Real>
 class Quadratic : public Regressor<Real> {
  public:
   Quadratic(Block& block, int n_species, int n_features) : n_(n_features) {
+    check_size(block, n_species, n_ + 0.5 * n_ * (n_ + 1.0));
     block.table("coefficients", n_species, n_parameters(), c_.grow(n_species * n_parameters()));
   }
 

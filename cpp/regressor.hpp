@@ -23,6 +23,12 @@ class Regressor {
   virtual void parameter_gradient(int species, const Real* q, Real* dE_dw) = 0;
 };
 
+// Refuses what would not fit into memory: n_parameters of each species, counted without overflow.
+inline void check_size(Block& block, int n_species, double n_parameters) {
+  if (n_species * n_parameters > 2e8)
+    block.refuse("coefficients", "more than 2e8 would be needed: take a smaller descriptor");
+}
+
 // The regressor that block["type"] names, with its parameters.
 template <class Real>
 std::unique_ptr<Regressor<Real>> make_regressor(Block& block, int n_species, int n_features);

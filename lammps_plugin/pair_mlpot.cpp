@@ -20,6 +20,15 @@
 
 using namespace LAMMPS_NS;
 
+namespace {
+
+// Comm keeps the group of `comm_modify group` to itself and its heirs.
+struct GhostGroup : Comm {
+  static int of(const Comm& comm) { return comm.*&GhostGroup::bordergroup; }
+};
+
+}  // namespace
+
 PairMLPOT::PairMLPOT(LAMMPS* lmp) : Pair(lmp) {
   single_enable = 0;
   restartinfo = 0;
@@ -38,6 +47,7 @@ PairMLPOT::~PairMLPOT() {
 
 // pair_style mlpot [kernels NAME]
 void PairMLPOT::settings(int narg, char** arg) {
+  kernels_ = "auto";
   if (narg == 2 && strcmp(arg[0], "kernels") == 0) kernels_ = arg[1];
   else if (narg > 0)
     error->all(FLERR,
@@ -57,12 +67,20 @@ void PairMLPOT::coeff(int narg, char** arg) {
     error->all(FLERR, "pair_coeff for mlpot must start with * *: a model file describes all pairs");
 
   const std::string text = read_on_first_rank(arg[2]);
+  std::unique_ptr<mlpot::Potential> potential;
+  std::string why;
   try {
-    potential_ = std::make_unique<mlpot::Potential>(text, arg[2], kernels_);
+    potential = std::make_unique<mlpot::Potential>(text, arg[2], kernels_);
   } catch (const std::exception& e) {
-    error->all(FLERR, "{}", e.what());
+    why = e.what();
   }
-  assign_species(n, arg + 3);
+  // Processors may differ in their kernels and memory: those without an error must not wait.
+  int failed = !why.empty(), everywhere;
+  MPI_Allreduce(&failed, &everywhere, 1, MPI_INT, MPI_MIN, world);
+  if (everywhere) error->all(FLERR, "{}", why);
+  if (failed) error->one(FLERR, "{}", why);
+  assign_species(potential->elements(), n, arg + 3);
+  potential_ = std::move(potential);
 }
 
 std::string PairMLPOT::read_on_first_rank(const std::string& file) {
@@ -72,8 +90,11 @@ std::string PairMLPOT::read_on_first_rank(const std::string& file) {
     const std::string path = utils::get_potential_file_path(file);
     std::ifstream stream(path.empty() ? file : path, std::ios::binary);
     if (stream) {
-      text.assign(std::istreambuf_iterator<char>(stream), {});
-      if (!stream.bad()) size = static_cast<bigint>(text.size());
+      try {
+        text.assign(std::istreambuf_iterator<char>(stream), {});
+        size = static_cast<bigint>(text.size());
+      } catch (const std::exception&) {  // a folder, a broken disk
+      }
     }
     why = utils::getsyserror();
   }
@@ -86,9 +107,9 @@ std::string PairMLPOT::read_on_first_rank(const std::string& file) {
   return text;
 }
 
-void PairMLPOT::assign_species(int n_names, char** names) {
-  const std::vector<std::string>& elements = potential_->elements();
-  species_of_type_.assign(n_names + 1, -1);
+void PairMLPOT::assign_species(const std::vector<std::string>& elements, int n_names,
+                               char** names) {
+  std::vector<int> species(n_names + 1, -1);
   for (int type = 1; type <= n_names; type++) {
     const std::string name = names[type - 1];
     if (name == "NULL") continue;
@@ -99,28 +120,28 @@ void PairMLPOT::assign_species(int n_names, char** names) {
       error->all(FLERR, "pair_coeff for mlpot: element {} is not in the model, which has{}", name,
                  known);
     }
-    species_of_type_[type] = static_cast<int>(found - elements.begin());
+    species[type] = static_cast<int>(found - elements.begin());
   }
+
+  if (std::count(species.begin(), species.end(), -1) == n_names + 1)
+    error->all(FLERR, "pair_coeff for mlpot: every atom type is NULL");
 
   if (!allocated) {
     memory->create(setflag, n_names + 1, n_names + 1, "pair:setflag");
     memory->create(cutsq, n_names + 1, n_names + 1, "pair:cutsq");
     allocated = 1;
   }
-  int n_set = 0;
   for (int i = 1; i <= n_names; i++)
-    for (int j = 1; j <= n_names; j++) {
-      setflag[i][j] = species_of_type_[i] >= 0 && species_of_type_[j] >= 0;
-      n_set += setflag[i][j];
-    }
-  if (n_set == 0) error->all(FLERR, "pair_coeff for mlpot: every atom type is NULL");
+    for (int j = 1; j <= n_names; j++) setflag[i][j] = species[i] >= 0 && species[j] >= 0;
+  species_of_type_ = std::move(species);
 }
 
 // pair_modify keywords that would change nothing here.
 void PairMLPOT::modify_params(int narg, char** arg) {
   for (int i = 0; i + 1 < narg; i++) {
     const std::string key = arg[i], value = arg[i + 1];
-    if (key == "mix" || ((key == "shift" || key == "tail") && (value == "yes" || value == "on")))
+    if (key == "mix" ||
+        ((key == "shift" || key == "tail") && utils::logical(FLERR, value, false, lmp)))
       error->all(FLERR, "pair_modify {} has no meaning for pair_style mlpot", key);
   }
   Pair::modify_params(narg, arg);
@@ -139,6 +160,9 @@ void PairMLPOT::refuse_what_cannot_be_honoured() {
     error->all(FLERR,
                "Pair style mlpot cannot be used with neigh_modify exclude: without all "
                "neighbors its energy would be another one");
+  if (GhostGroup::of(*comm))
+    error->all(FLERR,
+               "Pair style mlpot cannot be used with comm_modify group: it needs all neighbors");
   if (neighbor->includegroup)
     error->all(FLERR,
                "Pair style mlpot cannot be used with neigh_modify include: it needs all atoms");
@@ -176,6 +200,8 @@ void PairMLPOT::compute(int eflag, int vflag) {
       if (eflag_global) eng_vdwl += energy;
     } catch (const mlpot::AtomsTooClose& e) {
       error->one(FLERR, "Atoms {} and {} are {}", atom->tag[e.i], atom->tag[e.j], e.what());
+    } catch (const mlpot::NotFinite& e) {
+      error->one(FLERR, "The energy of atom {} is not a finite number", atom->tag[e.i]);
     } catch (const std::exception& e) {
       error->one(FLERR, "pair_style mlpot: {}", e.what());
     }

@@ -35,7 +35,7 @@ class PairMLPOT : public Pair {
 
  private:
   std::string read_on_first_rank(const std::string& file);
-  void assign_species(int n_names, char** names);
+  void assign_species(const std::vector<std::string>& elements, int n_names, char** names);
   void refuse_what_cannot_be_honoured();
 
   std::string kernels_ = "auto";

@@ -204,8 +204,8 @@ py::list training_predict(TrainingSet& set, const Doubles& parameters,
 template <class Ask>
 auto with_blocks(const std::string& descriptor, const std::string& regressor, int n_species,
                  Ask ask) {
-  Block d(descriptor, "descriptor", Block::Missing::takes_default);
-  Block r(regressor, "regressor", Block::Missing::takes_default);
+  Block d(descriptor, "", Block::Missing::takes_default, "descriptor.");
+  Block r(regressor, "", Block::Missing::takes_default, "regressor.");
   const std::vector<int> numbers(n_species, 1);
   const std::vector<double> e0(n_species, 0.0);
   std::string kernels;

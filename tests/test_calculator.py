@@ -77,7 +77,7 @@ def test_mistakes_are_one_line(atoms, tmp_path):
     with pytest.raises(InputError, match=r"Mo2\.json: no such file; did you mean 'Mo\.json'"):
         MLPotCalculator(tmp_path / "Mo2.json")
     path.write_text(path.read_text().replace("-1.5", "-1.6"))
-    with pytest.raises(InputError, match=r"Mo\.json\.sha256: does not match"):
+    with pytest.raises(InputError, match=r"Mo\.json: sha256: does not match"):
         MLPotCalculator(path)
     with pytest.raises(InputError, match=r"Cu is not among the model's elements \(Mo Al\)"):
         atoms.calc.get_potential_energy(Atoms("Cu"))

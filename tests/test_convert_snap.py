@@ -6,8 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import oracle
 import pytest
+
+import oracle
 from mlpot.convert import convert, export
 from mlpot.errors import InputError
 from mlpot.model import Model

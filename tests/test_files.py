@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from mlpot.errors import InputError, did_you_mean
 from mlpot.files import sha256_of, write_atomic
 

@@ -16,6 +16,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
 from ase.stress import voigt_6_to_full_3x3_stress
 from ase.units import GPa, Hartree
+
 from mlpot.errors import InputError
 from mlpot.io import labels, leaks, read, with_labels
 

@@ -8,11 +8,12 @@ from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.constraints import FixAtoms
 from ase.units import GPa
+from rich.console import Console
+from rich.progress import Progress
+
 from mlpot.errors import InputError
 from mlpot.io import with_labels
 from mlpot.metrics import evaluate, predict, species_of
-from rich.console import Console
-from rich.progress import Progress
 
 
 class Springs:

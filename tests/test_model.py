@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from mlpot.errors import InputError
 from mlpot.model import Model, seal, unseal
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from oracle import bispectrum, common, regress, zbl
 from oracle.lammps_reference import evaluate
 from oracle.structures import crowd

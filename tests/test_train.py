@@ -292,9 +292,11 @@ def test_the_split_is_stratified_and_keeps_copies_together(tmp_path):
 
 
 def test_a_fit_learns_a_known_potential(tmp_path):
-    for name, count, seed in (("train", 30, 0), ("test", 8, 9)):
+    for name, count, seed in (("train", 60, 0), ("test", 8, 9)):
         write(tmp_path / f"{name}.xyz", labelled(count, seed, ["Cu"]), format="extxyz")
-    text = CONFIG.replace("n_radial: 5", "n_radial: 8").replace("iterations: 12", "iterations: 250")
+    text = CONFIG.replace("n_radial: 5", "n_radial: 8").replace(
+        "iterations: 12, validation: 0.2", "iterations: 250"
+    )
     result = fit(parse_config(text, "fit.yaml", tmp_path))
     energy, forces = result.metrics_test.energy, result.metrics_test.forces
     errors = result.metrics_test.to_dict()
