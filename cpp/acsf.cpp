@@ -43,6 +43,7 @@ class SymmetryFunctions : public Descriptor<Real> {
 
   int size() const override { return plan_.size; }
   double r_cut(int a, int b) const override { return plan_.r_cut(a, b); }
+  int smoothness() const override { return cutoff_ == 0 ? 1 : 2; }
 
   void compute(const Batch<Real>& env, Real* q) override {
     n_kept_ = 0;

@@ -183,8 +183,9 @@ class SymmetryFunctionPlan {
   void push_eta(RadialParts& parts, double eta) {
     const double first = parts.n > 0 ? etas[parts.etas].value : eta;
     const double ratio = first > 0.0 ? eta / first : 0.0;
-    const bool whole = ratio >= 1.0 && ratio <= 16.0 && ratio == static_cast<int>(ratio);
-    etas.push({eta, whole ? static_cast<int>(ratio) : 0});
+    const int nearest = ratio < 17.0 ? static_cast<int>(ratio + 0.5) : 0;
+    const bool whole = nearest > 0 && __builtin_fabs(ratio - nearest) <= 4e-16 * nearest;
+    etas.push({eta, whole ? nearest : 0});
     parts.n++;
   }
 

@@ -48,6 +48,7 @@ class Bispectrum : public Descriptor<Real> {
 
   int size() const override { return plan_.n_triples * n_elements_ * n_elements_ * n_elements_; }
   double r_cut(int a, int b) const override { return r_cut_ * (radii_[a] + radii_[b]); }
+  int smoothness() const override { return switch_ ? 1 : -1; }
 
   void compute(const Batch<Real>& env, Real* q) override {
     sum_neighbors(env);

@@ -19,6 +19,7 @@ class Descriptor {
   virtual ~Descriptor() = default;
   virtual int size() const = 0;
   virtual double r_cut(int center, int neighbor) const = 0;  // Å, by species
+  virtual int smoothness() const = 0;  // continuous derivatives at the cutoff, -1: q jumps there
 
   // q_d of every lane's central atom: [size()].
   virtual void compute(const Batch<Real>& env, Real* q) = 0;

@@ -53,6 +53,8 @@ class EngineOf : public Engine {
     return core_.active() && core_.r_cut() > r ? core_.r_cut() : r;
   }
 
+  int smoothness() const override { return descriptor_->smoothness(); }
+
   double evaluate(const Neighborhood& all, const EngineOutput& out) override {
     double energy = 0.0;
     packing_->for_each_batch(all, [&](const Batch<Real>& env, const Lanes<W>& lanes) {

@@ -53,6 +53,7 @@ class Engine {
   virtual int n_features() const = 0;
   virtual int n_parameters() const = 0;          // of one species
   virtual double r_cut(int a, int b) const = 0;  // Å, of everything inside it
+  virtual int smoothness() const = 0;            // of the descriptor
 
   virtual double evaluate(const Neighborhood& all, const EngineOutput& out) = 0;  // energy, eV
   virtual void features(const Neighborhood& all, double* q) = 0;  // [n_atoms][n_features]

@@ -261,6 +261,8 @@ PYBIND11_MODULE(_core, m) {
       .def_property_readonly("elements", [](SharedPotential& s) { return s.potential.elements(); })
       .def_property_readonly("kernels", [](SharedPotential& s) { return s.potential.kernels(); })
       .def_property_readonly("r_cut", [](SharedPotential& s) { return s.potential.r_cut(); })
+      .def_property_readonly("smoothness",
+                             [](SharedPotential& s) { return s.potential.engine().smoothness(); })
       .def_property_readonly("n_features",
                              [](SharedPotential& s) { return s.potential.engine().n_features(); })
       .def_property_readonly("n_parameters",

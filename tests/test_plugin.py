@@ -148,9 +148,9 @@ from lammps import lammps
 setup, again = json.loads(sys.argv[1])
 instance = lammps(cmdargs=["-log", "none", "-screen", "none"])
 instance.commands_list(setup)
-for cycle in range(350):
+for cycle in range(650):
     instance.commands_list(again)
-    if cycle in (49, 349):
+    if cycle in (349, 649):  # the allocator has settled by then
         with open("/proc/self/statm") as file:
             print("resident", int(file.read().split()[1]) * 4096)
 """

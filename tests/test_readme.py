@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from lmp import LMP
 
+from lmp import LMP
 from mlpot.config import parse_config
 from mlpot.convert import convert
 from mlpot.lammps import potentials_folder

@@ -77,7 +77,7 @@ def _facts(model: Any) -> dict[str, str]:
     facts = {
         "model": f"{model.name} (format {data['version']})",
         "E0, eV": ", ".join(e0),
-        "cutoff": f"{potential.r_cut:g} Å",
+        "cutoff": f"{potential.r_cut:g} Å, {_smoothness(potential.smoothness)}",
         "descriptor": f"{data['descriptor']['type']}, {potential.n_features} numbers an atom",
         "regressor": f"{data['regressor']['type']}, {potential.n_parameters} coefficients",
         "core": f"{core['type']} {core['inner']:g} to {core['outer']:g} Å" if core else "none",
@@ -90,6 +90,12 @@ def _facts(model: Any) -> dict[str, str]:
         if errors:
             facts[f"{split} error"] = _error_line(errors)
     return facts
+
+
+def _smoothness(derivatives: int) -> str:
+    if derivatives < 0:
+        return "where the energy jumps: not for MD"
+    return f"where the energy is C{derivatives} ({derivatives} continuous derivatives)"
 
 
 def _error_line(errors: dict[str, Any]) -> str:
