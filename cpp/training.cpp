@@ -50,33 +50,11 @@ void TrainingSet::in_parallel(int n, Work work) {
   if (failure) std::rethrow_exception(failure);
 }
 
-Prediction TrainingSet::predict(Engine& engine, const Structure& structure) const {
-  const NeighborList& list = structure.list;
-  std::vector<double> all_forces(3 * list.n_atoms(), 0.0);
-  double virial[6] = {};
-  EngineOutput out;
-  out.forces = all_forces.data();
-  out.virial = virial;
-  Prediction p;
-  try {
-    p.energy = engine.evaluate(list.view(), out);
-  } catch (const AtomsTooClose& e) {
-    throw AtomsTooClose(list.atom_of()[e.i], list.atom_of()[e.j], e.distance);
-  }
-  p.forces.assign(3 * structure.n_atoms, 0.0);
-  for (int i = 0; i < list.n_atoms(); i++)
-    for (int axis = 0; axis < 3; axis++)
-      p.forces[3 * list.atom_of()[i] + axis] += all_forces[3 * i + axis];
-  const int voigt[9] = {0, 3, 4, 3, 1, 5, 4, 5, 2};
-  for (int k = 0; k < 9; k++) p.dE_dstrain[k] = -virial[voigt[k]];
-  return p;
-}
-
 // The loss of one structure. Its gradient needs one more pass: the loss depends on the parameters
 // through E, and through the derivative of E along the direction of the force and stress residuals.
 double TrainingSet::add_loss(Engine& engine, const Structure& structure, double* gradient) const {
   const Reference& reference = structure.reference;
-  const Prediction p = predict(engine, structure);
+  const Prediction p = mlpot::predict(engine, structure.list, structure.n_atoms);
   const int n = structure.n_atoms;
   const double de = reference.w_energy * (p.energy - reference.energy) / n;
   double loss = de * de;
@@ -133,7 +111,8 @@ std::vector<Prediction> TrainingSet::predict(const double* parameters,
   for (const auto& worker : workers_) worker->engine().set_parameters(parameters);
   std::vector<Prediction> predictions(indices.size());
   in_parallel(static_cast<int>(indices.size()), [&](Engine& engine, int k) {
-    predictions[k] = predict(engine, structures_[indices[k]]);
+    const Structure& structure = structures_[indices[k]];
+    predictions[k] = mlpot::predict(engine, structure.list, structure.n_atoms);
   });
   return predictions;
 }

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "neighbors.hpp"
 #include "potential.hpp"
+#include "prediction.hpp"
 
 namespace mlpot {
 
@@ -16,13 +16,6 @@ struct Reference {
   std::vector<double> forces;          // [n][3] eV/Å, or empty
   std::vector<double> stress;          // [3][3] eV/Å^3, or empty
   double w_energy, w_force, w_stress;  // of the residuals in eV/atom, eV/Å, GPa
-};
-
-// What a potential says of a structure.
-struct Prediction {
-  double energy;
-  std::vector<double> forces;  // [n][3]
-  double dE_dstrain[9];
 };
 
 class TrainingSet {
@@ -49,7 +42,6 @@ class TrainingSet {
     Reference reference;
   };
 
-  Prediction predict(Engine& engine, const Structure& structure) const;
   double add_loss(Engine& engine, const Structure& structure, double* gradient) const;
   template <class Work>
   void in_parallel(int n, Work work);

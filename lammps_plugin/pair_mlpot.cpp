@@ -208,5 +208,3 @@ void PairMLPOT::compute(int eflag, int vflag) {
   }
   if (vflag_fdotr) virial_fdotr_compute();
 }
-
-double PairMLPOT::memory_usage() { return Pair::memory_usage(); }

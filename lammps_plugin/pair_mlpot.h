@@ -31,7 +31,6 @@ class PairMLPOT : public Pair {
   void init_style() override;
   double init_one(int, int) override;
   void compute(int, int) override;
-  double memory_usage() override;
 
  private:
   std::string read_on_first_rank(const std::string& file);

@@ -55,44 +55,30 @@ py::array_t<double> zeros(std::vector<py::ssize_t> shape) {
   return array;
 }
 
-// Calls work(neighborhood), and names the atoms by their place in the structure if they are too
-// close.
+// Calls work(engine, neighborhood) when nobody else does.
 template <class Work>
-auto on_neighbors(SharedPotential& shared, const NeighborList& list, Work work) {
-  try {
-    const std::lock_guard<std::mutex> guard(shared.busy);
-    return work(shared.potential.engine(), list.view());
-  } catch (const AtomsTooClose& e) {
-    throw AtomsTooClose(list.atom_of()[e.i], list.atom_of()[e.j], e.distance);
-  }
+void on_neighbors(SharedPotential& shared, const NeighborList& list, Work work) {
+  const std::lock_guard<std::mutex> guard(shared.busy);
+  naming_atoms(list, [&] { work(shared.potential.engine(), list.view()); });
+}
+
+py::dict as_dict(const Prediction& p) {
+  const py::ssize_t n = static_cast<py::ssize_t>(p.energies.size());
+  return py::dict("energy"_a = p.energy, "energies"_a = py::array_t<double>(n, p.energies.data()),
+                  "forces"_a = py::array_t<double>({n, py::ssize_t{3}}, p.forces.data()),
+                  "dE_dstrain"_a = py::array_t<double>({3, 3}, p.dE_dstrain));
 }
 
 py::dict evaluate(SharedPotential& shared, const Doubles& positions, const Doubles& cell,
                   const Flags& pbc, const Ints& species) {
-  const py::ssize_t n = positions.shape(0);
-  py::array_t<double> energies = zeros({n}), forces = zeros({n, 3}), strain = zeros({3, 3});
-  double *e = energies.mutable_data(), *f = forces.mutable_data(), *s = strain.mutable_data();
-  double energy = 0.0;
+  Prediction p;
   {
     py::gil_scoped_release release;
     const NeighborList list = neighbors_of(shared.potential, positions, cell, pbc, species);
-    std::vector<double> all_forces(3 * list.n_atoms(), 0.0);
-    double virial[6] = {};
-    energy = on_neighbors(shared, list, [&](Engine& engine, const Neighborhood& all) {
-      EngineOutput out;
-      out.forces = all_forces.data();
-      out.energies = e;
-      out.virial = virial;
-      return engine.evaluate(all, out);
-    });
-    for (int i = 0; i < list.n_atoms(); i++)
-      for (int axis = 0; axis < 3; axis++)
-        f[3 * list.atom_of()[i] + axis] += all_forces[3 * i + axis];
-    const int voigt[9] = {0, 3, 4, 3, 1, 5, 4, 5, 2};
-    for (int k = 0; k < 9; k++) s[k] = -virial[voigt[k]];
+    const std::lock_guard<std::mutex> guard(shared.busy);
+    p = predict(shared.potential.engine(), list, static_cast<int>(positions.shape(0)));
   }
-  return py::dict("energy"_a = energy, "energies"_a = energies, "forces"_a = forces,
-                  "dE_dstrain"_a = strain);
+  return as_dict(p);
 }
 
 py::array_t<double> features(SharedPotential& shared, const Doubles& positions, const Doubles& cell,
@@ -101,10 +87,8 @@ py::array_t<double> features(SharedPotential& shared, const Doubles& positions, 
   double* to = q.mutable_data();
   py::gil_scoped_release release;
   const NeighborList list = neighbors_of(shared.potential, positions, cell, pbc, species);
-  on_neighbors(shared, list, [&](Engine& engine, const Neighborhood& all) {
-    engine.features(all, to);
-    return 0;
-  });
+  on_neighbors(shared, list,
+               [&](Engine& engine, const Neighborhood& all) { engine.features(all, to); });
   return q;
 }
 
@@ -121,10 +105,8 @@ py::dict design(SharedPotential& shared, const Doubles& positions, const Doubles
     py::gil_scoped_release release;
     const NeighborList list = neighbors_of(shared.potential, positions, cell, pbc, species);
     out.atom_of = list.atom_of();
-    on_neighbors(shared, list, [&](Engine& engine, const Neighborhood& all) {
-      engine.design(all, out);
-      return 0;
-    });
+    on_neighbors(shared, list,
+                 [&](Engine& engine, const Neighborhood& all) { engine.design(all, out); });
     for (int k = 0; k < 9 * n_coefficients; k++) out.virial[k] = -out.virial[k];
   }
   return py::dict("energy"_a = energy, "forces"_a = forces, "dE_dstrain"_a = strain);
@@ -191,12 +173,7 @@ py::list training_predict(TrainingSet& set, const Doubles& parameters,
     predictions = set.predict(from, indices);
   }
   py::list list;
-  for (const Prediction& p : predictions) {
-    py::array_t<double> forces({static_cast<py::ssize_t>(p.forces.size() / 3), py::ssize_t{3}},
-                               p.forces.data());
-    py::array_t<double> strain({3, 3}, p.dE_dstrain);
-    list.append(py::dict("energy"_a = p.energy, "forces"_a = forces, "dE_dstrain"_a = strain));
-  }
+  for (const Prediction& p : predictions) list.append(as_dict(p));
   return list;
 }
 
@@ -300,5 +277,5 @@ PYBIND11_MODULE(_core, m) {
            "(loss, gradient) over the structures: sum of w_E^2 (dE/N)^2 + w_F^2 |dF|^2 +\n"
            "w_S^2 |d stress|^2 with six stress components.")
       .def("predict", &training_predict, "parameters"_a, "indices"_a = py::none(),
-           "List of dicts energy, forces, dE_dstrain.");
+           "List of dicts as of Potential.evaluate().");
 }
