@@ -9,7 +9,7 @@ MLPOT_BEGIN_KERNELS
 
 // t = exp(-eta (r - r_s)^2) f_c(r) for n etas. Where eta is a small multiple of the first, t is a
 // power of the first's exponential.
-struct RadialParts {
+struct RadialSet {
   double r_s, r_cut;
   int n, etas;  // etas: where they begin
 };
@@ -21,7 +21,7 @@ struct Eta {
 
 struct RadialGroup {
   int center, neighbor;  // species
-  RadialParts parts;
+  RadialSet parts;
   int features;  // where they begin: [n]
 };
 
@@ -36,7 +36,7 @@ struct Shape {
 struct AngularGroup {
   int center, first, second;  // species; first <= second
   bool wide;
-  RadialParts parts;
+  RadialSet parts;
   int n_shape, shapes, features;  // where they begin; features: [n_eta][n_shape], -1: not wanted
   int powers[2], n_powers[2];     // by sign: the products that make every power needed
 };
@@ -180,7 +180,7 @@ class SymmetryFunctionPlan {
     return -1;
   }
 
-  void push_eta(RadialParts& parts, double eta) {
+  void push_eta(RadialSet& parts, double eta) {
     const double first = parts.n > 0 ? etas[parts.etas].value : eta;
     const double ratio = first > 0.0 ? eta / first : 0.0;
     const int nearest = ratio < 17.0 ? static_cast<int>(ratio + 0.5) : 0;

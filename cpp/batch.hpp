@@ -42,7 +42,7 @@ class Packing {
         r_cut_(n_species * n_species),
         cut_squared_(n_species * (n_species + 1)),
         begin_(n_species + 1),
-        count_(W * n_species),
+        counts_(window * n_species),
         cursor_(n_species) {
     for (int a = 0; a < n_species; a++) {
       cut_squared_[a * (n_species + 1)] = -1.0;  // the neighbour is not ours
@@ -58,36 +58,62 @@ class Packing {
   template <class Visit>
   void for_each_batch(const Neighborhood& all, Visit visit) {
     for (int species = 0; species < n_species_; species++) {
-      Lanes<W> lanes;
-      lanes.n = 0;
+      n_waiting_ = n_found_ = 0;
       for (int k = 0; k < all.n_centers; k++) {
         const int i = all.centers[k];
         if (all.species_of_type[all.type[i]] != species) continue;
-        lanes.center[lanes.n++] = i;
-        if (lanes.n == W) {
-          pack(all, species, lanes, visit);
-          lanes.n = 0;
-        }
+        find(all, species, i);
+        if (n_waiting_ == window) pack_waiting(species, visit);
       }
-      if (lanes.n > 0) pack(all, species, lanes, visit);
+      pack_waiting(species, visit);
     }
   }
 
  private:
+  // A batch takes as long as its fullest lane: central atoms wait until there are this many, and
+  // those with about as many neighbours go together.
+  static constexpr int window = 16 * W;
+
   struct Found {
     double r[3];
     int atom, species;
   };
+  struct Waiting {
+    int center;
+    int found, n;      // its neighbours in found_
+    const int* count;  // [n_species]
+  };
 
   template <class Visit>
-  void pack(const Neighborhood& all, int species, Lanes<W>& lanes, Visit& visit) {
-    for (int lane = 0; lane < lanes.n; lane++) find(all, species, lane, lanes.center[lane]);
+  void pack_waiting(int species, Visit& visit) {
+    for (int k = 1; k < n_waiting_; k++) {  // by insertion
+      const Waiting moved = waiting_[k];
+      int at = k;
+      for (; at > 0 && fewer(moved, waiting_[at - 1]); at--) waiting_[at] = waiting_[at - 1];
+      waiting_[at] = moved;
+    }
+    for (int k = 0; k < n_waiting_; k += W)
+      pack(species, waiting_ + k, n_waiting_ - k < W ? n_waiting_ - k : W, visit);
+    n_waiting_ = n_found_ = 0;
+  }
+
+  bool fewer(const Waiting& a, const Waiting& b) const {
+    for (int s = 0; s < n_species_; s++)
+      if (a.count[s] != b.count[s]) return a.count[s] < b.count[s];
+    return false;
+  }
+
+  template <class Visit>
+  void pack(int species, const Waiting* waiting, int n_lanes, Visit& visit) {
+    Lanes<W> lanes;
+    lanes.n = n_lanes;
+    for (int lane = 0; lane < n_lanes; lane++) lanes.center[lane] = waiting[lane].center;
 
     begin_[0] = 0;
     for (int s = 0; s < n_species_; s++) {
       int most = 0;
-      for (int lane = 0; lane < lanes.n; lane++) {
-        const int n = count_[lane * n_species_ + s];
+      for (int lane = 0; lane < n_lanes; lane++) {
+        const int n = waiting[lane].count[s];
         most = n > most ? n : most;
       }
       begin_[s + 1] = begin_[s] + most;
@@ -96,7 +122,8 @@ class Packing {
     Pack<W>(*r)[3] = reinterpret_cast<Pack<W>(*)[3]>(r_.grow(3 * n));
     Pack<W>* distance = distance_.grow(n);
     int (*neighbor)[W] = reinterpret_cast<int (*)[W]>(neighbor_.grow(W * n));
-    for (int lane = 0; lane < W; lane++) place(species, lane, lane < lanes.n, r, neighbor);
+    for (int lane = 0; lane < W; lane++)
+      place(species, lane, lane < n_lanes ? waiting + lane : nullptr, r, neighbor);
     for (int j = 0; j < n; j++)
       distance[j] = sqrt(r[j][0] * r[j][0] + r[j][1] * r[j][1] + r[j][2] * r[j][2]);
 
@@ -105,12 +132,12 @@ class Packing {
   }
 
   // The neighbours of atom i inside the cutoff.
-  void find(const Neighborhood& all, int species, int lane, int i) {
+  void find(const Neighborhood& all, int species, int i) {
     const int* list = all.neighbors[i];
     const int n_list = all.n_neighbors[i];
     const double* xi = all.x + 3 * i;
     const double* cut_squared = cut_squared_.begin() + species * (n_species_ + 1) + 1;
-    Found* found = found_[lane].grow(n_list);
+    Found* found = found_.extend(n_found_ + n_list) + n_found_;
     int n = 0;
     for (int k = 0; k < n_list; k++) {
       const int j = list[k] & all.neighbor_mask;
@@ -122,17 +149,18 @@ class Packing {
       if (squared < closest_squared_ && s >= 0) throw_too_close(i, j, __builtin_sqrt(squared));
       n += squared < cut_squared[s];
     }
-    n_found_[lane] = n;
-    int* count = count_.begin() + lane * n_species_;
+    int* count = counts_.begin() + n_waiting_ * n_species_;
     for (int s = 0; s < n_species_; s++) count[s] = 0;
     for (int k = 0; k < n; k++) count[found[k].species]++;
+    waiting_[n_waiting_++] = {i, n_found_, n, count};
+    n_found_ += n;
   }
 
   // What was found, into the lane's slots; what is left over, at the cutoff.
-  void place(int species, int lane, bool used, Pack<W> (*r)[3], int (*neighbor)[W]) {
+  void place(int species, int lane, const Waiting* atom, Pack<W> (*r)[3], int (*neighbor)[W]) {
     for (int s = 0; s < n_species_; s++) cursor_[s] = begin_[s];
-    for (int k = 0; used && k < n_found_[lane]; k++) {
-      const Found& found = found_[lane][k];
+    for (int k = 0; atom && k < atom->n; k++) {
+      const Found& found = found_[atom->found + k];
       const int slot = cursor_[found.species]++;
       for (int axis = 0; axis < 3; axis++) r[slot][axis].set(lane, found.r[axis]);
       neighbor[slot][lane] = found.atom;
@@ -149,9 +177,10 @@ class Packing {
   int n_species_;
   double closest_squared_;
   Buffer<double> r_cut_, cut_squared_;
-  Buffer<int> begin_, count_, cursor_;
-  Buffer<Found> found_[W];
-  int n_found_[W] = {};
+  Buffer<int> begin_, counts_, cursor_;
+  Buffer<Found> found_;
+  Waiting waiting_[window];
+  int n_waiting_ = 0, n_found_ = 0;
   Buffer<Pack<W>> r_, distance_;
   Buffer<int> neighbor_;
 };

@@ -32,17 +32,22 @@ class Buffer {
     }
     return data_;
   }
-  void push(T value) {  // amortised
-    if (used_ == size_) {
-      const std::size_t n = 2 * used_ + 16, bytes = (n * sizeof(T) + 63) / 64 * 64;
-      T* larger = static_cast<T*>(std::aligned_alloc(64, bytes));
-      if (!larger) throw std::bad_alloc();
-      for (std::size_t i = 0; i < used_; i++) larger[i] = data_[i];
+  // Room for n values; what was there stays.
+  T* extend(std::size_t n) {
+    if (n > size_ || !data_) {
+      Buffer larger;
+      larger.grow(n);
+      for (std::size_t i = 0; i < size_; i++) larger.data_[i] = data_[i];
       std::free(data_);
-      data_ = larger;
-      size_ = n;
+      data_ = larger.data_;
+      size_ = larger.size_;
+      larger.data_ = nullptr;
     }
-    data_[used_++] = value;
+    return data_;
+  }
+  void push(T value) {  // amortised
+    extend(used_ + 1)[used_] = value;
+    used_++;
   }
   int used() const { return static_cast<int>(used_); }
   T& operator[](std::size_t i) { return data_[i]; }

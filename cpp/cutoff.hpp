@@ -7,15 +7,36 @@ MLPOT_BEGIN_KERNELS
 
 constexpr double pi = 3.14159265358979323846;
 
-// 1/2 [cos(pi (r - r_min)/(r_cut - r_min)) + 1]: 1 below r_min, exactly 0 from r_cut on. C1.
+// 1/2 [cos(pi x) + 1] = cos^2(pi x/2) and its derivative by x^2, of which it is an analytic
+// function: no square root. x^2 is r2/r2_cut; exactly 0 from r_cut on.
+template <class Real>
+inline void cosine_cutoff_of_square(Real r2, double r2_cut, Real& f, Real& df_dr2) {
+  static constexpr double c[] = {1.0,  // Taylor series of cos(pi/2 sqrt(u))
+                                 -1.2337005501361697,
+                                 0.25366950790104803,
+                                 -0.02086348076335296,
+                                 9.192602748394266e-04,
+                                 -2.5202042373060607e-05,
+                                 4.710874778818172e-07,
+                                 -6.386603083791852e-09,
+                                 6.565963114979473e-11,
+                                 -5.294400200734623e-13,
+                                 3.437739179098607e-15};
+  static constexpr double dc[] = {c[1],     2 * c[2], 3 * c[3], 4 * c[4], 5 * c[5],
+                                  6 * c[6], 7 * c[7], 8 * c[8], 9 * c[9], 10 * c[10]};
+  const auto inside = r2 < Real(r2_cut);
+  const Real u = select(inside, r2, Real(r2_cut)) * Real(1.0 / r2_cut);
+  const Real root = select(inside, detail::polynomial(u, c), Real(0.0));
+  f = root * root;
+  df_dr2 = Real(2.0 / r2_cut) * root * detail::polynomial(u, dc);
+}
+
+// The same of (r - r_min)/(r_cut - r_min): 1 below r_min. C1.
 template <class Real>
 inline void cosine_cutoff(Real r, double r_min, double r_cut, Real& f, Real& df_dr) {
-  const double k = pi / (r_cut - r_min);
-  Real s, c;
-  sincos((r - Real(r_min)) * Real(k), s, c);
-  const auto below = r <= Real(r_min), inside = r < Real(r_cut);
-  f = select(below, Real(1.0), select(inside, Real(0.5) * (c + Real(1.0)), Real(0.0)));
-  df_dr = select(below, Real(0.0), select(inside, Real(-0.5 * k) * s, Real(0.0)));
+  const Real x = select(r > Real(r_min), r - Real(r_min), Real(0.0));
+  cosine_cutoff_of_square(x * x, (r_cut - r_min) * (r_cut - r_min), f, df_dr);
+  df_dr *= x + x;
 }
 
 // 1 inside r_cut, 0 outside: a step, for potentials that were fitted without a smooth cutoff.

@@ -95,6 +95,25 @@ inline Pack<W> select(typename Pack<W>::Mask condition, Pack<W> yes, Pack<W> no)
   return condition ? yes.v : no.v;
 }
 
+// Whether a comparison held in a lane.
+template <class Mask>
+inline bool is_set(const Mask& mask, int lane) {
+  if constexpr (std::is_integral_v<Mask>) return mask;
+  else return mask[lane];
+}
+
+// Lane l is that of rows[row[l]]: each lane its own row.
+template <int W>
+inline Pack<W> take(const Pack<W>* rows, const int* row) {
+  Pack<W> x;
+  for (int lane = 0; lane < W; lane++) x.set(lane, rows[row[lane]][lane]);
+  return x;
+}
+template <int W>
+inline void put(Pack<W>* rows, const int* row, Pack<W> x) {
+  for (int lane = 0; lane < W; lane++) rows[row[lane]].set(lane, x[lane]);
+}
+
 template <int W>
 inline Pack<W> sqrt(Pack<W> a) {
   Pack<W> root;
