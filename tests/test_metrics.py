@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from mlpot.errors import InputError
 from mlpot.io import with_labels
-from mlpot.metrics import evaluate, predict, species_of
+from mlpot.metrics import comparison, evaluate, predict, species_of
 
 
 class Springs:
@@ -160,3 +160,33 @@ def test_table_and_progress(frames):
     assert crystal == ["crystal", "2", "1.00", "1.00", "0.2500", "0.2500", "0.000", "0.000"]
     assert liquid == ["liquid", "1", "0.00", "0.00", "-", "-", "-", "-"]
     assert overall[:3] == ["overall", "3", "0.67"]
+
+
+def test_another_zero_of_energy_is_found_and_taken_off(frames):
+    """Errors of random size about an offset of its own for each element."""
+    rng = np.random.default_rng(2)
+    random = rng.normal(0.0, 1e-3, len(frames))
+    offsets = [
+        a.symbols.count("Cu") * 2.0 / len(a) + a.symbols.count("Au") * -3.0 / len(a) for a in frames
+    ]
+    labelled(frames, [(e + d, 0.0, 0.0) for e, d in zip(random, offsets, strict=True)])
+    plain, aligned = evaluate(Springs(), frames), evaluate(Springs(), frames, align=True)
+    assert plain.offset == pytest.approx(np.mean(offsets), abs=1e-3) and aligned.offset == 0.0
+    assert plain.to_dict()["energy_rmse_meV_per_atom"] > 400
+    # of the three compositions, all one half of each element, only the mean error is known
+    expected = np.sqrt(np.mean((random - random.mean()) ** 2)) * 1e3
+    assert aligned.to_dict()["energy_rmse_meV_per_atom"] == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_comparison_has_a_section_for_each_group(frames):
+    labelled(frames, [(0.001, 0.0, 0.0)] * 3)
+    errors = {name: evaluate(Springs(), frames) for name in ("first", "second")}
+    screen = Console(file=text_io.StringIO(), width=150)
+    screen.print(comparison(errors, "both"))
+    words = screen.file.getvalue()
+    assert [words.count(name) for name in ("crystal", "liquid", "overall", "second")] == [
+        1,
+        1,
+        1,
+        3,
+    ]

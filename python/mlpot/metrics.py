@@ -16,6 +16,7 @@ from mlpot.errors import InputError
 from mlpot.io import as_matrix, labels
 
 UPPER = np.triu_indices(3)
+OFFSET = 0.05  # eV/atom: a smaller one is an error, not another zero of energy
 
 
 class Prediction(NamedTuple):
@@ -50,11 +51,17 @@ def predict(model: object, atoms: Atoms) -> Prediction:
     return Prediction(found["energy"], found["forces"], stress)
 
 
-def evaluate(model: object, frames: Iterable[Atoms], progress: Progress | None = None) -> "Metrics":
+def evaluate(
+    model: object,
+    frames: Iterable[Atoms],
+    progress: Progress | None = None,
+    align: bool = False,
+) -> "Metrics":
     """Compare a model (as in `predict`) with the labels of `frames` (from `mlpot.io.read`).
 
     `progress`: a running rich progress to show a bar in. A label that a frame lacks is left out of
-    that error only. InputError names a frame that the model cannot evaluate.
+    that error only. align: add to the energies the constant an element that fits them best, for a
+    model with another zero of energy. InputError names a frame that the model cannot evaluate.
     """
     frames = list(frames)
     if not frames:
@@ -72,6 +79,8 @@ def evaluate(model: object, frames: Iterable[Atoms], progress: Progress | None =
             forces.append((i, np.array([known.forces, predicted.forces]).reshape(2, -1)))
         if known.stress is not None and predicted.stress is not None:
             stress.append((i, np.array([known.stress[UPPER], predicted.stress[UPPER]])))
+    if align:
+        energy = _aligned(energy, frames)
     return Metrics(
         groups=np.array([str(atoms.info.get("group", "all")) for atoms in frames]),
         sizes=np.array([len(atoms) for atoms in frames]),
@@ -120,21 +129,17 @@ class Metrics:
         per_group = {name: self._errors(self.groups == name) for name in names}
         return {**self._errors(np.ones(len(self.groups), bool)), "per_group": per_group}
 
+    @property
+    def offset(self) -> float:
+        """Mean error of the energies, eV/atom, where it is most of their error; else 0."""
+        error = self.energy.predicted - self.energy.reference
+        if error.size < 2 or abs(error.mean()) < max(OFFSET, 0.9 * np.sqrt((error**2).mean())):
+            return 0.0
+        return float(error.mean())
+
     def table(self, title: str | None = None) -> Table:
         """The same as a rich table, a row a group and one for all."""
-        table = Table(title=title)
-        table.add_column("group")
-        heads = (
-            "structures",
-            "energy MAE",
-            "RMSE\nmeV/atom",
-            "force MAE",
-            "RMSE\neV/Å",
-            "stress MAE",
-            "RMSE\nGPa",
-        )
-        for head in heads:
-            table.add_column(head, justify="right")
+        table = _table(title, "group")
         overall = self.to_dict()
         rows = overall.pop("per_group")
         for name, row in rows.items():
@@ -158,6 +163,30 @@ class Metrics:
         }
 
 
+def comparison(methods: dict[str, Metrics], title: str | None = None) -> Table:
+    """Errors of several methods on the same frames: a section a group, a row a method."""
+    table = _table(title, "group", "method")
+    errors = {name: metrics.to_dict() for name, metrics in methods.items()}
+    for group in [*next(iter(errors.values()))["per_group"], None]:
+        for name, row in errors.items():
+            first, last = name == next(iter(errors)), name == list(errors)[-1]
+            cells = _cells(row["per_group"][group] if group else row)
+            head = (group or "overall") if first else ""
+            table.add_row(head, name, *cells, end_section=last, style=None if group else "bold")
+    return table
+
+
+def _table(title: str | None, *names: str) -> Table:
+    table = Table(title=title)
+    for name in names:
+        table.add_column(name)
+    table.add_column("structures", justify="right")
+    for quantity, unit in (("energy", "meV/atom"), ("force", "eV/Å"), ("stress", "GPa")):
+        table.add_column(f"{quantity} MAE", justify="right")
+        table.add_column(f"RMSE\n{unit}", justify="right")
+    return table
+
+
 def _by_calculator(calculator: BaseCalculator, atoms: Atoms) -> Prediction:
     energy = calculator.get_property("energy", atoms)
     forces = calculator.get_property("forces", atoms)
@@ -175,6 +204,17 @@ def _checked(model: object, atoms: Atoms, where: str) -> Prediction:
     if not all(np.isfinite(value).all() for value in found if value is not None):
         raise InputError(f"{where}: the model gives numbers that are not finite")
     return found
+
+
+def _aligned(energy: list[tuple[int, np.ndarray]], frames: list[Atoms]) -> list:
+    """The (structure, (2, 1) reference and predicted eV/atom), shifted by least squares."""
+    if not energy:
+        return energy
+    kinds = sorted({z for atoms in frames for z in atoms.numbers})
+    parts = np.array([[np.mean(frames[i].numbers == z) for z in kinds] for i, _ in energy])
+    missing = np.array([pair[0, 0] - pair[1, 0] for _, pair in energy])
+    shifts = parts @ np.linalg.lstsq(parts, missing, rcond=None)[0]
+    return [(i, pair + np.array([[0.0], [d]])) for (i, pair), d in zip(energy, shifts, strict=True)]
 
 
 def _cells(row: dict) -> list[str]:

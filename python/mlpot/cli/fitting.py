@@ -62,28 +62,57 @@ def fit(
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A model file.")],
-    data: Annotated[list[Path], typer.Argument(help="Files of structures with reference values.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Model files, then files of structures with references.")
+    ],
+    lammps: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A LAMMPS command of a potential; repeat it. pair_style begins a new one."
+        ),
+    ] = None,
+    align: Annotated[
+        bool,
+        typer.Option(
+            "--align", help="Take off a constant energy of each element, by the best fit."
+        ),
+    ] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the errors to this file.")
     ] = None,
 ) -> None:
-    """Compare a model with reference energies, forces and stresses."""
+    """Compare models and LAMMPS potentials with reference energies, forces and stresses.
+
+    Example: mlpot evaluate Cu.json Cu_test.xyz --align --lammps "pair_style eam/alloy" --lammps
+    "pair_coeff * * Cu_mishin1.eam.alloy Cu"
+    """
     import json
 
     from mlpot import io, metrics
+    from mlpot.evaluation import methods_of, split_files
     from mlpot.files import write_atomic
-    from mlpot.model import Model
 
-    loaded = Model.load(model)
-    dataset = io.read(data, elements=loaded.elements)
+    models, data = split_files(files, bool(lammps))
+    dataset = io.read(data, elements=models[0].elements if models else None)
     for text in dataset.report.warnings:
         stderr.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+    errors = {}
     with progress_bar() as progress:
-        errors = metrics.evaluate(loaded, dataset.frames, progress)
-    stdout.print(errors.table(f"{loaded.name} on {len(dataset)} structures"))
+        for name, method in methods_of(models, lammps or [], dataset.frames):
+            errors[name] = metrics.evaluate(method, dataset.frames, progress, align)
+    for name, found in errors.items():
+        if found.offset:
+            text = f"{name}: energies are off by {found.offset:+.3f} eV/atom; --align takes it off"
+            stderr.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+    if len(errors) == 1:
+        ((name, found),) = errors.items()
+        stdout.print(found.table(f"{name} on {len(dataset)} structures"))
+    else:
+        stdout.print(metrics.comparison(errors, f"{len(dataset)} structures"))
     if json_file is not None:
-        write_atomic(json_file, json.dumps(errors.to_dict(), indent=1) + "\n")
+        rows = {name: found.to_dict() for name, found in errors.items()}
+        content = rows if len(rows) > 1 or lammps else next(iter(rows.values()))
+        write_atomic(json_file, json.dumps(content, indent=1) + "\n")
 
 
 COMMANDS = [init, fit, evaluate]
