@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from mlpot import doctor
 from mlpot.cli import app
 
-COMMANDS = ["init", "fit", "evaluate", "info", "convert", "export", "generate", "demo", "doctor"]
+COMMANDS = ["init", "fit", "evaluate", "properties", "info", "convert", "export"]
+COMMANDS += ["generate", "demo", "doctor"]
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlpot.design import GPA
+from mlpot.figures import new_figure, png
 from mlpot.io import Dataset
 from mlpot.metrics import Metrics, Parity
 from mlpot.model import Model
@@ -68,12 +68,12 @@ def parity_figure(train: Metrics, test: Metrics | None, title: str = "") -> byte
     """
     sets = {"train": train} | ({"test": test} if test else {})
     shown = [q for q in QUANTITIES if any(getattr(m, q[0]).reference.size for m in sets.values())]
-    figure = _figure(4.2 * max(len(shown), 1), 5.6)
+    figure = new_figure(4.2 * max(len(shown), 1), 5.6)
     if shown:
         axes = figure.subplots(2, len(shown), squeeze=False, sharex="col", height_ratios=(3, 1.6))
         for (top, bottom), quantity in zip(axes.T, shown, strict=True):
             _panel(top, bottom, sets, quantity)
-    return _png(figure, title)
+    return png(figure, title)
 
 
 def training_figure(curves: list[Any], kept: list[int], title: str = "") -> bytes:
@@ -83,7 +83,7 @@ def training_figure(curves: list[Any], kept: list[int], title: str = "") -> byte
     dot) is from before; curves that still fall steeply at the end want more iterations; descents
     that end far apart want more restarts.
     """
-    figure = _figure(5.6, 4.2)
+    figure = new_figure(5.6, 4.2)
     axes = figure.subplots()
     for curve, best in zip(curves, kept, strict=True):
         for column, name in enumerate(("train", "test")):
@@ -93,7 +93,7 @@ def training_figure(curves: list[Any], kept: list[int], title: str = "") -> byte
         axes.plot(best, y, "o", color="0.2", markersize=4)
     axes.set(xlabel="iteration", ylabel="weighted RMSE", yscale="log")
     axes.legend(fontsize="small")
-    return _png(figure, title)
+    return png(figure, title)
 
 
 def fit_log(result: FitResult, data: list[str]) -> str:
@@ -154,22 +154,6 @@ def _error_lines(metrics: Metrics) -> list[str]:
         )
         for group, values in groups.items()
     ]
-
-
-def _figure(width: float, height: float) -> Any:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _png(figure: Any, title: str) -> bytes:
-    figure.suptitle(title)
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
 
 
 def _panel(top: Any, bottom: Any, sets: dict[str, Metrics], quantity: tuple[Any, ...]) -> None:

@@ -1,4 +1,4 @@
-"""The command line: mlpot fit, evaluate, convert, export, info, doctor, init, generate, demo.
+"""The command line: mlpot fit, evaluate, properties, convert, info, init, generate, demo, ...
 
 Commands live in files by theme and import what is heavy inside, so that --help is fast.
 """
@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mlpot.cli import fitting, models, tools
+from mlpot.cli import fitting, measure, models, tools
 from mlpot.cli.screen import stderr
 from mlpot.errors import InputError
 
@@ -41,7 +41,8 @@ app = typer.Typer(
     "Start with [bold]mlpot demo[/], or with [bold]mlpot init[/] and [bold]mlpot fit[/].",
     rich_markup_mode="rich",
 )
-for panel, module in (("Fit", fitting), ("Models", models), ("Tools", tools)):
+PANELS = {"Fit": fitting, "Models": models, "Properties": measure, "Tools": tools}
+for panel, module in PANELS.items():
     for command in module.COMMANDS:
         app.command(rich_help_panel=panel)(command)
 

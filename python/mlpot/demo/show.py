@@ -1,6 +1,5 @@
 """The comparison of a demo as rows, as a table and as a figure."""
 
-from io import BytesIO
 from math import hypot
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from rich.table import Table
 
 from mlpot.demo.properties import PROPERTIES, STATIC, Measured
+from mlpot.figures import new_figure, png
 from mlpot.metrics import Metrics, Parity
 
 # Paul Tol's bright scheme, which the colour-blind can tell apart.
@@ -66,11 +66,7 @@ def figure(
 
     trained: smallest and largest volume of the bulk training structures, Å³/atom.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    drawing = Figure(figsize=(9.6, 8.4), dpi=150, layout="constrained")
-    FigureCanvasAgg(drawing)
+    drawing = new_figure(9.6, 8.4)
     (energy, force), (volume, pairs) = drawing.subplots(2, 2)
     _parity(energy, errors.energy, errors.groups, 1e-3, "meV/atom")
     energy.set(title="Energies of the test structures", ylabel="mlpot (eV/atom)")
@@ -90,9 +86,7 @@ def figure(
     pairs.set_xlim(2.0, reference.rdf[0, -1])
     volume.legend(fontsize="small", loc="upper center", framealpha=1.0)
     pairs.legend(fontsize="small", loc="upper right")
-    buffer = BytesIO()
-    drawing.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return png(drawing)
 
 
 def _parity(axes: Any, parity: Parity, groups: np.ndarray, unit: float, name: str) -> None:

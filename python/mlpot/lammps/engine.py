@@ -128,6 +128,10 @@ class LammpsEngine:
                 raise InputError(f"LAMMPS returned {name} that are not finite: do atoms overlap?")
         return results
 
+    def absolute_commands(self) -> list[str]:
+        """The commands with every file in full, to be run from any folder."""
+        return [_with_files(line, everywhere=True) for line in self.commands]
+
     @property
     def nktv2p(self) -> float:
         """LAMMPS' pressure in its energy per volume (1.6021765e6 bar per eV/Å³ in metal units)."""
@@ -177,12 +181,21 @@ def _start():
         raise InputError(f"LAMMPS could not be loaded ({error}): {hint}") from None
 
 
-def _with_files(command: str) -> str:
-    """The command, each word that is a file of `potentials_folder()` and not one here in full."""
-    words = re.split(r"(\s+)", command)
-    folder = potentials_folder()
-    shipped = {w for w in words if w.strip() and not Path(w).exists() and (folder / w).is_file()}
-    return "".join(f'"{folder / word}"' if word in shipped else word for word in words)
+def _with_files(command: str, everywhere: bool = False) -> str:
+    """The command, each word that is a file of `potentials_folder()` and not one here in full.
+
+    everywhere: files here are written in full, too.
+    """
+    words, folder = re.split(r"(\s+)", command), potentials_folder()
+
+    def full(word: str) -> str:
+        here = Path(word.strip("'\""))
+        if not word.strip() or (here.exists() and not (everywhere and here.is_file())):
+            return word
+        path = here.absolute() if here.is_file() else folder / word
+        return f'"{path}"' if path.is_file() else word
+
+    return "".join(map(full, words))
 
 
 def _one_line(message: str, command: str) -> str:

@@ -8,10 +8,29 @@ is a module here and a line in PROPERTIES; `mlpot properties` then computes, tab
 saves it.
 """
 
+from mlpot.properties import eos as _eos
 from mlpot.properties.base import Property, PropertyError, Result
+from mlpot.properties.elastic import Elastic, elastic
+from mlpot.properties.eos import EquationOfState, delta_eos, eos
 from mlpot.properties.lattice import Lattice, lattice
 
-__all__ = ["PROPERTIES", "Lattice", "Property", "PropertyError", "Result", "lattice"]
+__all__ = [
+    "PROPERTIES",
+    "Elastic",
+    "EquationOfState",
+    "Lattice",
+    "Property",
+    "PropertyError",
+    "Result",
+    "delta_eos",
+    "elastic",
+    "eos",
+    "lattice",
+]
 
 # In the order in which they are computed and shown.
-PROPERTIES = (Property("lattice", lattice),)
+PROPERTIES = (
+    Property("lattice", lattice),
+    Property("elastic", elastic),
+    Property("eos", eos, plot=_eos.plot, between=_eos.between),
+)

@@ -41,7 +41,10 @@ class Result:
 
     Fields made by `quantity` are shown, by `hidden` kept from JSON, all others are in JSON only.
     No two properties may have a key in common: a model's are merged into one JSON object.
+    problems: what could not be had although the rest could, one line each.
     """
+
+    problems: tuple[str, ...] = field(default=(), metadata={"hidden": True})
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON holds: all fields that are neither hidden nor None."""

@@ -1,0 +1,133 @@
+"""mlpot properties."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mlpot.cli.screen import progress_bar, stderr, stdout
+
+Lammps = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A LAMMPS command of a potential, such as 'pair_style snap'; repeat it. Each "
+        "pair_style begins another potential.",
+    ),
+]
+Names = Annotated[
+    list[str] | None, typer.Option("--name", help="Of the potentials, in order; repeat it.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A setting, such as vacancy.images=9; repeat it. See --list."),
+]
+
+
+def properties(
+    models: Annotated[list[Path] | None, typer.Argument(help="Model files.")] = None,
+    structure: Annotated[
+        str, typer.Option("--structure", "-s", help="bcc:Mo, fcc:Cu, ... or a file with a crystal.")
+    ] = "",
+    lammps: Lammps = None,
+    name: Names = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Some properties: elastic,vacancy; or all. See --list.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder: properties.json, report.md and plots."),
+    ] = None,
+    settings: Settings = None,
+    a: Annotated[float | None, typer.Option(help="Lattice constant to start from, Å.")] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="A model that snapshots of dynamics are compared with.")
+    ] = None,
+    reference_lammps: Annotated[
+        list[str] | None, typer.Option(help="The same as LAMMPS commands; repeat it.")
+    ] = None,
+    show: Annotated[
+        bool, typer.Option("--list", help="Show all properties with their settings.")
+    ] = False,
+) -> None:
+    """Measure properties of a crystal by models and by any LAMMPS pair style, side by side.
+
+    Examples: mlpot properties Mo.json --structure bcc:Mo -o Mo
+
+    mlpot properties Mo.json -s bcc:Mo --only elastic,vacancy --lammps "pair_style snap"
+    --lammps "pair_coeff * * Mo_Zuo_JPCA2020.snapcoeff Mo_Zuo_JPCA2020.snapparam Mo"
+
+    The exit code is 1 where a potential does not have one of the properties.
+    """
+    from contextlib import ExitStack
+
+    from mlpot.errors import InputError
+    from mlpot.generate import parse_structure
+    from mlpot.properties import show as shown
+    from mlpot.properties.methods import opened
+    from mlpot.properties.run import choose, measure
+
+    if show:
+        _list()
+        return
+    if not structure:
+        raise InputError("--structure is missing: bcc:Mo, or a file with a crystal")
+    choose(only or ())
+    crystal = parse_structure(structure, a)
+    elements = sorted(set(crystal.symbols))
+    with ExitStack() as stack:
+        methods = stack.enter_context(opened(models or (), lammps or (), elements, name or ()))
+        second = None
+        if reference or reference_lammps:
+            models = [reference] if reference else []
+            others = stack.enter_context(opened(models, reference_lammps or (), elements))
+            second = others[0].calculator
+        progress = stack.enter_context(progress_bar())
+        found = measure(crystal, methods, only or (), parse(settings), second, progress)
+    stdout.print(shown.table(found, structure))
+    for line in shown.failures(found):
+        stderr.print(f"failed: {line}", style="yellow", markup=False, soft_wrap=True)
+    if output is not None:
+        for path in shown.write(found, output, f"Properties of {structure}"):
+            stdout.print(str(path), soft_wrap=True)
+    if shown.failures(found):
+        raise typer.Exit(1)
+
+
+def parse(settings: list[str] | None) -> dict[str, dict[str, Any]]:
+    """{"vacancy": {"images": 9}} of ["vacancy.images=9"]; values are read as YAML."""
+    import yaml
+
+    from mlpot.errors import InputError
+
+    parsed: dict[str, dict[str, Any]] = {}
+    for text in settings or ():
+        key, equals, value = text.partition("=")
+        name, dot, setting = key.strip().partition(".")
+        if not (equals and dot):
+            raise InputError(f"--set {text!r}: write property.setting=value, vacancy.images=9")
+        try:
+            parsed.setdefault(name, {})[setting] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise InputError(f"--set {text!r}: cannot read {value!r}") from None
+    return parsed
+
+
+def _list() -> None:
+    from rich.table import Table
+
+    from mlpot.properties import PROPERTIES
+
+    table = Table(title="Properties and the defaults of their settings (--set name.setting=value)")
+    for head in ("name", "what", "settings"):
+        table.add_column(head)
+    for p in PROPERTIES:
+        usual = "" if p.usual else " (only where asked for)"
+        what = (p.function.__doc__ or "").splitlines()[0]
+        settings = "\n".join(f"{key} = {value}" for key, value in p.settings().items())
+        table.add_row(p.name, what + usual, settings)
+    stdout.print(table, markup=False)
+
+
+COMMANDS = [properties]
