@@ -242,6 +242,30 @@ def test_nvt_frames_carry_the_labels_of_their_positions():
     assert rows[1]["pressure"] == pytest.approx(virial + kinetic, rel=1e-6)
 
 
+def test_npt_frames_carry_the_labels_of_their_cells():
+    """A triclinic box in a turned frame, one atom beyond its cell: it all follows the barostat."""
+    start = bulk("Ar", "hcp", a=3.9, c=6.2).repeat((3, 3, 2))
+    start.rotate(30, (1, 2, 3), rotate_cell=True)
+    start.positions[3] += start.cell[0]
+    settings = {"ensemble": "npt", "temperature": 40.0, "timestep": 4.0, "steps": 600, "every": 300}
+    frames, rows = run_md(start, LJ, coupling="aniso", **settings)
+    stretch = frames[1].cell.lengths() / start.cell.lengths()
+    assert np.abs(stretch - 1.0).max() > 1e-3 and np.ptp(stretch) > 1e-4
+    with LammpsEngine(LJ, ["Ar"]) as engine:
+        truth = engine.evaluate(frames[1])
+    assert frames[1].get_potential_energy() == pytest.approx(truth["energy"], rel=1e-11)
+    assert np.allclose(frames[1].get_forces(), truth["forces"], atol=1e-11)
+    stress = truth["dE_dstrain"] / frames[1].get_volume()
+    assert np.allclose(frames[1].get_stress(voigt=False), stress, atol=1e-12)
+    moved = frames[1].get_scaled_positions(wrap=False) - start.get_scaled_positions(wrap=False)
+    assert np.abs(moved - moved.mean(axis=0)).max() < 0.2
+    kinetic = 2 / 3 * rows[1]["kinetic"] / frames[1].get_volume()
+    assert rows[1]["pressure"] == pytest.approx(kinetic - np.trace(stress) / 3, rel=1e-6)
+    start.pbc[2] = False
+    with pytest.raises(InputError, match="three directions"):
+        run_md(start, LJ, **settings)
+
+
 def test_langevin_reaches_the_temperature():
     start = bulk("Ar", "fcc", a=5.3).repeat(4)
     rows = [

