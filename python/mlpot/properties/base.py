@@ -15,8 +15,8 @@ from mlpot.errors import InputError, did_you_mean
 GIVEN = ("crystal", "calculator", "reference", "progress")
 
 
-class PropertyError(RuntimeError):
-    """The potential does not have this property, or the search for it did not end; says why.
+class PropertyError(InputError):
+    """The potential given does not have this property, or the search for it did not end; says why.
 
     Raised instead of returning a number that would be wrong.
     """

@@ -6,7 +6,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 from ase.filters import FrechetCellFilter
-from ase.optimize import BFGS
+from ase.optimize import BFGS, LBFGS
 from ase.units import GPa
 
 from mlpot.generate import relax_lattice
@@ -53,7 +53,8 @@ def _at_rest(atoms: Atoms, fmax: float) -> bool:
 
 
 def _descend(atoms: Atoms, moved, fmax: float, steps: int, what: str) -> None:
-    with BFGS(moved, logfile=None) as optimizer:
+    # BFGS is the sturdier, but diagonalises a matrix of all coordinates in each step.
+    with (BFGS if len(atoms) < 30 else LBFGS)(moved, logfile=None) as optimizer:
         if optimizer.run(fmax=fmax, steps=steps):
             return
     force = np.linalg.norm(atoms.get_forces(), axis=1).max()

@@ -110,7 +110,7 @@ def _one(
         if crystal is None:
             raise PropertyError("there is no relaxed crystal")
         result = p.function(crystal, calculator, **settings, **given)
-    except (PropertyError, InputError) as error:
+    except InputError as error:
         measured.failures[p.name] = str(error)
     else:
         measured.results[p.name] = result

@@ -61,7 +61,7 @@ def surfaces(
             relaxed[name] = energy(
                 relax_atoms(atoms, calculator, fmax, what=f"slab ({name})"), bulk, calculator
             )
-        except (PropertyError, InputError) as error:
+        except InputError as error:
             problems.append(f"surface ({name}): {error}")
         sizes[name] = len(atoms)
         if progress:
