@@ -29,9 +29,7 @@ BLOCK = {
     "sinner": [],
     "dinner": [],
 }
-KEYS = (
-    "format version name units elements E0 core pair descriptor scaling regressor ranges provenance"
-)
+KEYS = "format version name units elements E0 core pair descriptor scaling pooling regressor ranges provenance"
 
 
 def content(**changes):

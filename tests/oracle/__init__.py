@@ -34,7 +34,7 @@ def energies(data: dict, positions, cell, pbc, species) -> np.ndarray:
     block = data["descriptor"]
     q = DESCRIPTORS[block["type"]](positions, cell, pbc, species, block)
     which = species
-    if data["pooling"] == "structure":  # every atom has the energy of the mean atom
+    if data.get("pooling") == "structure":  # every atom has the energy of the mean atom
         q, which = np.tile(q.mean(axis=0), (len(q), 1)), np.zeros_like(species)
     if (scaling := data.get("scaling")) is not None:
         shift, scale = (np.array(scaling[key])[which] for key in ("shift", "scale"))
