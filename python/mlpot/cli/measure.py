@@ -1,4 +1,4 @@
-"""mlpot properties."""
+"""mlpot properties and order."""
 
 from __future__ import annotations
 
@@ -130,4 +130,52 @@ def _list() -> None:
     stdout.print(table, markup=False)
 
 
-COMMANDS = [properties]
+def order(
+    files: Annotated[list[Path], typer.Argument(help="Files of structures, any that ASE reads.")],
+    atoms: Annotated[bool, typer.Option("--atoms", help="Also a line for each atom.")] = False,
+    smooth: Annotated[
+        bool, typer.Option("--smooth", help="The form in potentials: tapered, broader Gaussians.")
+    ] = False,
+    r_max: Annotated[
+        float | None, typer.Option(help="Å; default 10, with --smooth the cutoff, 6.")
+    ] = None,
+    delta: Annotated[float, typer.Option(help="Width of a bin, Å.")] = 0.08,
+    sigma: Annotated[
+        float | None, typer.Option(help="Of the Gaussians, Å; default 0.03, with --smooth 0.1.")
+    ] = None,
+) -> None:
+    """Order parameters of structures, as USPEX defines them: high in crystals, low in glasses.
+
+    The mean over the atoms (A_order) and that of the whole structure (S_order).
+    """
+    from ase.io import iread
+    from rich.table import Table
+
+    from mlpot.errors import InputError
+    from mlpot.order import R_MAX, SIGMA, smooth_order
+    from mlpot.order import order as by_uspex
+
+    table = Table("structure", *(["atom"] if atoms else []))
+    for head in ("mean of atoms", *([] if smooth else ["structure"])):
+        table.add_column(head, justify="right")
+    for file in files:
+        try:
+            frames = list(iread(file, index=":"))
+        except Exception as error:  # each of ASE's readers has its own
+            raise InputError(f"{file}: ASE cannot read it: {error}") from None
+        for k, frame in enumerate(frames):
+            frame.info.setdefault("source", f"{file}, frame {k}")
+            if smooth:
+                found = smooth_order(frame, r_max or 6.0, delta, sigma or 0.1)
+            else:
+                found = by_uspex(frame, r_max or R_MAX, delta, sigma or SIGMA)
+            name = f"{file.name} {k} {frame.get_chemical_formula()}"
+            last = [] if found.structure is None else [f"{found.structure:.4f}"]
+            table.add_row(name, *([""] if atoms else []), f"{found.mean:.4f}", *last)
+            for i, (symbol, p) in enumerate(zip(frame.symbols, found.atoms, strict=True)):
+                if atoms:
+                    table.add_row("", f"{i} {symbol}", f"{p:.4f}")
+    stdout.print(table)
+
+
+COMMANDS = [properties, order]
