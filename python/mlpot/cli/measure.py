@@ -1,4 +1,4 @@
-"""mlpot properties and order."""
+"""mlpot properties, compare and order."""
 
 from __future__ import annotations
 
@@ -95,6 +95,72 @@ def properties(
         raise typer.Exit(1)
 
 
+def compare(
+    reference: Annotated[
+        Path,
+        typer.Option(
+            "--reference", "-r", help="JSON of reference values, as benchmarks/reference has."
+        ),
+    ],
+    models: Annotated[
+        list[Path] | None, typer.Argument(help="Model files, or a properties.json.")
+    ] = None,
+    lammps: Lammps = None,
+    name: Names = None,
+    element: Annotated[str | None, typer.Option(help="If the models do not say it.")] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Also show the potentials in the reference file.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder: comparison.md, properties.json.")
+    ] = None,
+    settings: Settings = None,
+) -> None:
+    """Compare crystal, elastic constants and vacancy with DFT: Table II of Zuo et al. (2020).
+
+    Example: mlpot compare Mo.json --reference zuo2020_properties.json --published
+    """
+    from mlpot.errors import InputError
+    from mlpot.files import write_atomic
+    from mlpot.generate import parse_structure
+    from mlpot.properties import compare as comparison
+    from mlpot.properties import show as shown
+    from mlpot.properties.methods import element_of, opened
+    from mlpot.properties.run import measure
+
+    earlier = {path: comparison.load_measured(path) for path in models or ()}
+    files = [path for path, measured in earlier.items() if measured is None]
+    element = element or element_of(files, lammps or ())
+    known = comparison.load_reference(reference, element)
+    columns = {f"{k} (published)": v for k, v in known.potentials.items()} if published else {}
+    for measured in earlier.values():
+        columns |= measured or {}
+    if files or lammps:
+        crystal = parse_structure(known.structure)
+        symbols = sorted(set(crystal.symbols))
+        with (
+            opened(files, lammps or (), symbols, name or ()) as methods,
+            progress_bar() as progress,
+        ):
+            found = measure(
+                crystal, methods, comparison.PROPERTIES, parse(settings), None, progress
+            )
+        columns |= {m.name: m.to_dict() for m in found}
+        for line in shown.failures(found):
+            stderr.print(f"failed: {line}", style="yellow", markup=False, soft_wrap=True)
+        if output is not None:
+            shown.write(found, output, f"Properties of {known.structure}")
+    if not columns:
+        raise InputError("nothing to compare: name models, --lammps commands or --published")
+    rows = comparison.compare(known, columns)
+    title = f"{known.structure} against DFT"
+    stdout.print(comparison.table(rows, title))
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+        page = comparison.markdown(rows, title, known.source)
+        stdout.print(str(write_atomic(output / "comparison.md", page)), soft_wrap=True)
+
+
 def parse(settings: list[str] | None) -> dict[str, dict[str, Any]]:
     """{"vacancy": {"images": 9}} of ["vacancy.images=9"]; values are read as YAML."""
     import yaml
@@ -178,4 +244,4 @@ def order(
     stdout.print(table)
 
 
-COMMANDS = [properties, order]
+COMMANDS = [properties, compare, order]
