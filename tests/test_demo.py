@@ -10,8 +10,6 @@ import re
 
 import numpy as np
 import pytest
-from ase import Atoms
-from ase.geometry.rdf import get_rdf
 from ase.units import GPa
 from rich.console import Console
 
@@ -118,30 +116,6 @@ def test_reference_has_the_properties_its_file_prescribes(quick):
     volume = row["lattice constant"] ** 3 / 2
     bulk_modulus = 5.83817808**2 * 6.81 / (9 * volume) / GPa
     assert (row["c11"] + 2 * row["c12"]) / 3 == pytest.approx(bulk_modulus, rel=1e-3)
-
-
-def test_rdf_is_ases():
-    rng = np.random.default_rng(0)
-    positions = rng.uniform(-5.0, 15.0, (60, 3))  # outside of the cell, as dynamics leaves them
-    atoms = Atoms("Mo60", positions=positions, cell=[10.0] * 3, pbc=True)
-    expected, _ = get_rdf(atoms, 4.999999, properties.BINS)
-    ours = properties.rdf(positions, 10.0)
-    # ASE counts an atom among its own neighbours in the density
-    np.testing.assert_allclose(ours * 59 / 60, expected, rtol=1e-5, atol=1e-9)
-
-
-def test_standard_error_of_independent_numbers():
-    series = np.random.default_rng(1).normal(3.0, 2.0, 100_000)
-    mean, error = properties._mean(properties._blocks(series))
-    assert mean == pytest.approx(series.mean())
-    assert 0.3 < error / (2.0 / np.sqrt(series.size)) < 2.0  # five blocks: χ with 4 degrees
-
-
-def test_peak_of_a_known_curve():
-    r = np.linspace(2.0, 4.0, 161)
-    assert properties._peak(r, np.exp(-0.5 * ((r - 2.7234) / 0.15) ** 2)) == pytest.approx(
-        2.7234, abs=1e-3
-    )
 
 
 def test_a_folder_with_anything_in_it_is_left_alone(tmp_path):

@@ -29,8 +29,9 @@ BLOCK = {
     "sinner": [],
     "dinner": [],
 }
-KEYS = "format version name units elements E0 core pair descriptor scaling pooling regressor"
-KEYS += " ranges provenance"
+KEYS = (
+    "format version name units elements E0 core pair descriptor scaling regressor ranges provenance"
+)
 
 
 def content(**changes):

@@ -51,6 +51,11 @@ def trajectory(
             yield from iter_md(atoms, **potential, **settings, **more)
 
 
+def stream(*seeds: int) -> int:
+    """A seed for one of several runs: the same one in two runs would correlate their noise."""
+    return int(np.random.default_rng(seeds).integers(10**8))
+
+
 @contextmanager
 def _in_lammps(atoms: Atoms, calculator: BaseCalculator) -> Iterator[dict | None]:
     """commands, elements and units of a calculator that LAMMPS can run, else None."""

@@ -12,6 +12,7 @@ from mlpot.generate import parse_structure, relax_lattice
 from mlpot.generate.cells import slab
 from mlpot.lammps import LammpsCalculator, run_md
 from mlpot.properties import elastic, vacancy
+from mlpot.properties.correlations import block_mean, mean_rdf, peak
 from mlpot.properties.relax import relax_atoms
 from mlpot.properties.surfaces import energy as surface_energy
 
@@ -105,41 +106,14 @@ def averages(
     """(mean, standard error) of each property of dynamics in a cube, and (2, BINS) r and g(r)."""
     positions = np.array([frame.positions for frame in frames])
     displacements = ((positions - positions.mean(axis=0)) ** 2).sum(axis=2).mean(axis=1)
-    edge = float(frames[0].cell[0, 0])
-    g = np.array([rdf(frame, edge) for frame in positions])
-    r = (np.arange(BINS) + 0.5) * edge / 2 / BINS
-    peaks = [_peak(r, block.mean(axis=0)) for block in np.array_split(g, BLOCKS)]
+    reach = float(frames[0].cell[0, 0]) / 2
+    parts = np.array_split(np.arange(len(frames)), BLOCKS)
+    curves = [mean_rdf([frames[i] for i in part], reach, BINS) for part in parts]
     energies = [row["energy"] / len(frames[0]) for row in thermo]
     values = {
-        "potential energy": _mean(_blocks(energies)),
-        "pressure": _mean(_blocks([row["pressure"] / GPa for row in thermo])),
-        "mean-square displacement": _mean(_blocks(displacements)),
-        "first peak of g(r)": _mean(peaks),
+        "potential energy": block_mean(energies, BLOCKS),
+        "pressure": block_mean([row["pressure"] / GPa for row in thermo], BLOCKS),
+        "mean-square displacement": block_mean(displacements, BLOCKS),
+        "first peak of g(r)": block_mean([peak(*curve) for curve in curves], BLOCKS),
     }
-    return values, np.array([r, g.mean(axis=0)])
-
-
-def rdf(positions: np.ndarray, edge: float) -> np.ndarray:
-    """(BINS,) radial distribution function up to half the edge (Å) of a periodic cube."""
-    n = len(positions)
-    first, second = np.triu_indices(n, 1)
-    vectors = positions[first] - positions[second]
-    vectors -= edge * np.rint(vectors / edge)
-    counts, bounds = np.histogram(np.linalg.norm(vectors, axis=1), BINS, (0.0, edge / 2))
-    shells = 4 / 3 * np.pi * np.diff(bounds**3)
-    return counts / shells * edge**3 / (n * (n - 1) / 2)
-
-
-def _blocks(series) -> list[float]:
-    # Neighbouring samples are correlated, means of blocks hardly.
-    return [float(np.mean(block)) for block in np.array_split(np.asarray(series), BLOCKS)]
-
-
-def _mean(blocks: list[float]) -> tuple[float, float]:
-    return float(np.mean(blocks)), float(np.std(blocks, ddof=1) / np.sqrt(len(blocks)))
-
-
-def _peak(r: np.ndarray, g: np.ndarray) -> float:
-    top = slice(np.argmax(g) - 4, np.argmax(g) + 5)
-    a, b, _ = np.polyfit(r[top], g[top], 2)
-    return float(-b / (2 * a))
+    return values, np.mean(curves, axis=0)

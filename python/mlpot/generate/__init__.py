@@ -11,6 +11,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 
+from mlpot.dynamics import stream
 from mlpot.errors import InputError, did_you_mean
 from mlpot.generate.cells import MODES, facets, slab, strained, supercell, with_vacancy
 from mlpot.generate.crystals import check_crystal, kelvin, parse_structure, relax_lattice
@@ -132,8 +133,7 @@ def _thermal(plan, atoms, mover, group: str, heat: dict, count: int, seed: int) 
             "interval": plan.interval,
             "equilibration": plan.equilibration,
             "timestep": plan.timestep,
-            # One stream a run: the same seed in two runs would correlate their noise.
-            "seed": int(np.random.default_rng([seed, GROUPS.index(group), run]).integers(10**8)),
+            "seed": stream(seed, GROUPS.index(group), run),
         }
         for i, frame in enumerate(snapshots(atoms, mover, **settings), 1):
             yield frame, group, f"NVT at {temperature:.0f} K, snapshot {i} of {count}"

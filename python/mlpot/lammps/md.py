@@ -15,6 +15,7 @@ from mlpot.lammps.engine import UNITS, LammpsEngine
 
 FEMTOSECONDS = {"metal": 1000.0, "real": 1.0}  # in LAMMPS' unit of time
 ENSEMBLES = ("nvt", "nve", "npt")
+COUPLINGS = {"iso": "", "xy": "couple xy", "aniso": ""}
 BAROSTAT = 10.0  # its damping in units of the thermostat's
 MARGIN = 20.0  # Å of room for atoms where a direction is not periodic
 
@@ -56,15 +57,15 @@ def iter_md(
     """Yield (frame, thermo row) every `every` steps of an MD run with a LAMMPS potential.
 
     temperature in K; timestep and damping (of the thermostat: Langevin in "nvt", Nosé-Hoover in
-    "npt", which holds zero pressure) in fs; coupling: "iso", or "aniso" for box edges that change
-    each by itself; `equilibration` steps come first and are not sampled. The atoms' velocities are
-    used when they have any, else drawn at `temperature`. A frame carries velocities and the
-    energy, forces and stress of the potential; its positions are not wrapped. A row: step, time
-    (ps), temperature (K), energy (potential, eV), kinetic (eV), pressure (eV/Å³, with its kinetic
-    part).
+    "npt", which holds zero pressure) in fs; coupling: "iso", "xy" where x and y change together, or
+    "aniso" where x, y and z change each by itself; `equilibration` steps come first and are not
+    sampled. The atoms' velocities are used when they have any, else drawn at `temperature`. A frame
+    carries velocities and the energy, forces and stress of the potential; its positions are not
+    wrapped. A row: step, time (ps), temperature (K), energy (potential, eV), kinetic (eV), pressure
+    (eV/Å³, with its kinetic part).
     Raises InputError for settings that cannot be and for LAMMPS' errors (atoms lost, for one).
     """
-    _check(temperature, steps, timestep, every, equilibration, ensemble, units)
+    _check(temperature, steps, timestep, every, equilibration, ensemble, coupling, units)
     if ensemble == "npt" and not atoms.pbc.all():
         raise InputError("ensemble 'npt': the structure must be periodic in three directions")
     dt, damp = (float(time / FEMTOSECONDS[units]) for time in (timestep, damping))
@@ -80,8 +81,8 @@ def iter_md(
             engine.command(f"velocity all create {kelvin!r} {seed} mom yes dist gaussian")
         bath = f"{kelvin!r} {kelvin!r} {damp!r}"
         if ensemble == "npt":
-            pressure = f"{coupling} 0.0 0.0 {BAROSTAT * damp!r}"
-            engine.command(f"fix mlpot_move all npt temp {bath} {pressure}")
+            kind = f"{'iso' if coupling == 'iso' else 'aniso'} 0.0 0.0 {BAROSTAT * damp!r}"
+            engine.command(f"fix mlpot_move all npt temp {bath} {kind} {COUPLINGS[coupling]}")
         else:
             engine.command("fix mlpot_move all nve")
         if ensemble == "nvt":
@@ -130,12 +131,15 @@ def _row(engine: LammpsEngine, timestep: float, equilibration: int) -> dict:
     }
 
 
-def _check(temperature, steps, timestep, every, equilibration, ensemble, units) -> None:
+def _check(temperature, steps, timestep, every, equilibration, ensemble, coupling, units) -> None:
     if units not in FEMTOSECONDS:
         raise InputError(f"units {units!r}: MD runs in {' or '.join(FEMTOSECONDS)}")
     if ensemble not in ENSEMBLES:
         hint = did_you_mean(ensemble, ENSEMBLES)
         raise InputError(f"ensemble {ensemble!r}: must be one of {', '.join(ENSEMBLES)}{hint}")
+    if coupling not in COUPLINGS:
+        hint = did_you_mean(coupling, COUPLINGS)
+        raise InputError(f"coupling {coupling!r}: must be one of {', '.join(COUPLINGS)}{hint}")
     for name, value in (("temperature", temperature), ("timestep", timestep)):
         if not 0.0 < value < float("inf"):
             raise InputError(f"{name} {value}: must be a positive number")

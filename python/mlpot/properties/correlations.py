@@ -10,11 +10,10 @@ from ase import Atoms
 
 
 def rdf(positions: np.ndarray, cell: np.ndarray, r_max: float, bins: int) -> np.ndarray:
-    """(bins,) g(r) of (N,3) positions in a periodic cell, 0 to r_max Å, images included.
+    """(bins,) g(r) of (N,3) positions in a periodic cell, from 0 to r_max Å.
 
-    g(r) = V / N² Σ_i Σ_j≠i δ(r - r_ij) / (4 π r²), normalised so that an ideal gas of N atoms
-    has 1: pairs of different atoms are N (N - 1), and those of an atom with its images are left out
-    below the shortest lattice vector anyway.
+    g(r) = V / (N (N - 1)) Σ_i Σ_j≠i δ(r - r_ij) / (4 π r²), over all images of j: an atom's own
+    images are no neighbours, so that r_max should not exceed the shortest lattice vector.
     """
     n, inverse = len(positions), np.linalg.inv(cell)
     first, second = np.triu_indices(n, 1)
@@ -25,12 +24,16 @@ def rdf(positions: np.ndarray, cell: np.ndarray, r_max: float, bins: int) -> np.
     for image in product(*(range(-k, k + 1) for k in reach)):
         distances = np.linalg.norm((apart + image) @ cell, axis=1)
         counts += np.histogram(distances, bins, (0.0, r_max))[0]
-        if any(image):
-            counts += 0.5 * n * np.histogram(np.linalg.norm(image @ cell), bins, (0.0, r_max))[0]
-    edges = np.linspace(0.0, r_max, bins + 1)
-    shells = 4 / 3 * np.pi * np.diff(edges**3)
-    pairs = n * (n - 1) / 2
-    return counts / shells * abs(np.linalg.det(cell)) / pairs
+    shells = 4 / 3 * np.pi * np.diff(np.linspace(0.0, r_max, bins + 1) ** 3)
+    return counts / shells * abs(np.linalg.det(cell)) / len(first)
+
+
+def peak(r: np.ndarray, g: np.ndarray) -> float:
+    """Å of the highest maximum of g(r), by a parabola through the bins around it."""
+    top = int(np.argmax(g))
+    near = slice(max(0, top - 4), top + 5)
+    a, b, _ = np.polyfit(r[near], g[near], 2)
+    return float(-b / (2 * a))
 
 
 def mean_rdf(frames: Sequence[Atoms], r_max: float, bins: int) -> np.ndarray:
@@ -48,8 +51,7 @@ def unwrapped(frames: Sequence[Atoms]) -> np.ndarray:
 
 def vibration(x: np.ndarray) -> float:
     """Mean square displacement of (frames, N, 3) from the mean positions, all three axes; Å²."""
-    steps = len(x)
-    return float(((x - x.mean(axis=0)) ** 2).sum(axis=2).mean()) * steps / max(steps - 1, 1)
+    return float(((x - x.mean(axis=0)) ** 2).sum(axis=2).mean())
 
 
 def displacement(x: np.ndarray) -> np.ndarray:
@@ -58,7 +60,7 @@ def displacement(x: np.ndarray) -> np.ndarray:
     return np.array(lags)
 
 
-def blocks(series: Sequence[float], count: int = 5) -> tuple[float, float]:
-    """(mean, its standard error) of a correlated series, from the means of `count` blocks."""
-    means = [np.mean(part) for part in np.array_split(np.asarray(series, float), count)]
-    return float(np.mean(series)), float(np.std(means, ddof=1) / np.sqrt(count))
+def block_mean(series: Sequence[float], blocks: int = 5) -> tuple[float, float]:
+    """(mean, its standard error) of a series whose neighbours are correlated, from block means."""
+    means = [np.mean(part) for part in np.array_split(np.asarray(series, float), blocks)]
+    return float(np.mean(means)), float(np.std(means, ddof=1) / np.sqrt(blocks))
