@@ -8,6 +8,14 @@
 
 MLPOT_BEGIN_KERNELS
 
+// What a descriptor may know of the whole structure.
+template <class Real>
+struct CellInfo {
+  Real volume;  // Å^3
+  double n_atoms;
+  const double* n_of_species;  // [n_species]
+};
+
 // What a descriptor sees. Slots are grouped by the neighbours' species; a lane with fewer
 // neighbours than the others has its empty slots at the cutoff, where every cutoff function is
 // zero.
@@ -17,7 +25,8 @@ struct Batch {
   int n;               // neighbour slots
   const int* begin;    // [n_species + 1] slots begin[s] .. begin[s+1] hold neighbours of species s
   const Real (*r)[3];  // [n] r_j - r_i, Å
-  const Real* distance;  // [n] |r_j - r_i|
+  const Real* distance;        // [n] |r_j - r_i|
+  const CellInfo<Real>* cell;  // for descriptors that need it
 };
 
 // Where the results of a batch belong.
@@ -56,7 +65,8 @@ class Packing {
 
   // Calls visit(Batch<Pack<W>>, Lanes<W>) until every central atom was in one batch.
   template <class Visit>
-  void for_each_batch(const Neighborhood& all, Visit visit) {
+  void for_each_batch(const Neighborhood& all, const CellInfo<Pack<W>>& cell, Visit visit) {
+    cell_ = &cell;
     for (int species = 0; species < n_species_; species++) {
       n_waiting_ = n_found_ = 0;
       for (int k = 0; k < all.n_centers; k++) {
@@ -128,7 +138,7 @@ class Packing {
       distance[j] = sqrt(r[j][0] * r[j][0] + r[j][1] * r[j][1] + r[j][2] * r[j][2]);
 
     lanes.neighbor = neighbor;
-    visit(Batch<Pack<W>>{species, n, begin_.begin(), r, distance}, lanes);
+    visit(Batch<Pack<W>>{species, n, begin_.begin(), r, distance, cell_}, lanes);
   }
 
   // The neighbours of atom i inside the cutoff.
@@ -176,6 +186,7 @@ class Packing {
 
   int n_species_;
   double closest_squared_;
+  const CellInfo<Pack<W>>* cell_ = nullptr;
   Buffer<double> r_cut_, cut_squared_;
   Buffer<int> begin_, counts_, cursor_;
   Buffer<Found> found_;

@@ -12,11 +12,15 @@ template <class Real>
 std::unique_ptr<Descriptor<Real>> make_acsf(Block& block, int n_species);
 
 template <class Real>
+std::unique_ptr<Descriptor<Real>> make_kruglov(Block& block, int n_species);
+
+template <class Real>
 std::unique_ptr<Descriptor<Real>> make_descriptor(Block& block, int n_species) {
-  const char* const known[] = {"bispectrum", "acsf"};
+  const char* const known[] = {"bispectrum", "acsf", "kruglov"};
   switch (block.choice("type", known)) {
     case 0: return make_bispectrum<Real>(block, n_species);
-    default: return make_acsf<Real>(block, n_species);
+    case 1: return make_acsf<Real>(block, n_species);
+    default: return make_kruglov<Real>(block, n_species);
   }
 }
 

@@ -25,6 +25,10 @@ class Descriptor {
   virtual void compute(const Batch<Real>& env, Real* q) = 0;
   // The adjoint, for the batch of the last compute(): dE_dr[j] = sum_d dE_dq[d] dq_d/dr_j: [env.n].
   virtual void backprop(const Batch<Real>& env, const Real* dE_dq, Real (*dE_dr)[3]) = 0;
+
+  // Whether q depends on env.cell; and then the derivative by its volume, of the last backprop().
+  virtual bool needs_cell() const { return false; }
+  virtual Real dE_dvolume() const { return Real(0.0); }
 };
 
 // The descriptor that block["type"] names, with the options of the block.

@@ -19,24 +19,28 @@ class EngineOf : public Engine {
         core_(in.n_species, in.atomic_numbers, in.core_inner, in.core_outer),
         descriptor_(make_descriptor<Real>(in.descriptor, in.n_species)),
         n_features_(descriptor_->size()),
-        shift_(n_species_ * n_features_),
-        scale_(n_species_ * n_features_),
-        regressor_(make_regressor<Real>(in.regressor, in.n_species, n_features_)),
-        tangent_regressor_(make_regressor<Tangent>(in.regressor, in.n_species, n_features_)),
+        pooled_(in.pooled),
+        shift_(n_regressors() * n_features_),
+        scale_(n_regressors() * n_features_),
+        regressor_(make_regressor<Real>(in.regressor, n_regressors(), n_features_)),
+        tangent_regressor_(make_regressor<Tangent>(in.regressor, n_regressors(), n_features_)),
+        n_of_species_(n_species_),
+        mean_(n_features_),
         q_(n_features_),
         dE_dq_(n_features_),
         unit_(n_features_),
         dE_dw_(n_parameters()),
+        by_volume_(n_features_),
         q_tangent_(n_features_),
         dE_dw_tangent_(n_parameters()) {
     if (in.for_training) tangent_descriptor_ = make_descriptor<Tangent>(in.descriptor, n_species_);
-    for (int k = 0; k < n_species_ * n_features_; k++) {
+    for (int k = 0; k < n_regressors() * n_features_; k++) {
       shift_[k] = 0.0;
       scale_[k] = 1.0;
     }
     if (in.scaling) {
-      in.scaling->table("shift", n_species_, n_features_, shift_.begin());
-      in.scaling->table("scale", n_species_, n_features_, scale_.begin());
+      in.scaling->table("shift", n_regressors(), n_features_, shift_.begin());
+      in.scaling->table("scale", n_regressors(), n_features_, scale_.begin());
     }
     for (int s = 0; s < n_species_; s++) e0_[s] = in.e0[s];
     Buffer<double> cut(n_species_ * n_species_);
@@ -48,6 +52,9 @@ class EngineOf : public Engine {
 
   int n_features() const override { return n_features_; }
   int n_parameters() const override { return regressor_->n_parameters(); }
+  int n_regressors() const override { return pooled_ ? 1 : n_species_; }
+  bool pooled() const override { return pooled_; }
+  bool needs_cell() const override { return descriptor_->needs_cell(); }
   double r_cut(int a, int b) const override {
     const double r = descriptor_->r_cut(a, b);
     return core_.active() && core_.r_cut() > r ? core_.r_cut() : r;
@@ -57,12 +64,16 @@ class EngineOf : public Engine {
 
   double evaluate(const Neighborhood& all, const EngineOutput& out) override {
     double energy = 0.0;
-    packing_->for_each_batch(all, [&](const Batch<Real>& env, const Lanes<W>& lanes) {
+    survey(all);
+    Real shared(0.0);
+    if (pooled_) {
+      pool(all);
+      shared = pooled_energy_of(mean_.begin());
+    }
+    packing_->for_each_batch(all, cell_, [&](const Batch<Real>& env, const Lanes<W>& lanes) {
       Real(*dE_dr)[3] = room(env.n);
       descriptor_->compute(env, q_.begin());
-      scale(env.species, q_.begin());
-      Real e = regressor_->energy(env.species, q_.begin(), dE_dq_.begin());
-      for (int d = 0; d < n_features_; d++) dE_dq_[d] *= scale_of(env.species, d);
+      Real e = pooled_ ? shared : energy_of(env.species);
       descriptor_->backprop(env, dE_dq_.begin(), dE_dr);
       if (core_.active()) e += core_.add(env, dE_dr);
       e += Real(e0_[env.species]);
@@ -72,13 +83,17 @@ class EngineOf : public Engine {
         if (out.energies) out.energies[lanes.center[lane]] += e[lane];
       }
       if (out.forces) add_forces(env, lanes, dE_dr, out.forces);
-      if (out.virial || out.virials || out.centroid_virials) add_virials(env, lanes, dE_dr, out);
+      if (out.virial || out.virials || out.centroid_virials) {
+        add_virials(env, lanes, dE_dr, out);
+        if (needs_cell()) add_pressure(lanes, -(cell_.volume * descriptor_->dE_dvolume()), out);
+      }
     });
     return energy;
   }
 
   void features(const Neighborhood& all, double* q) override {
-    packing_->for_each_batch(all, [&](const Batch<Real>& env, const Lanes<W>& lanes) {
+    survey(all);
+    packing_->for_each_batch(all, cell_, [&](const Batch<Real>& env, const Lanes<W>& lanes) {
       descriptor_->compute(env, q_.begin());
       for (int lane = 0; lane < lanes.n; lane++)
         for (int d = 0; d < n_features(); d++)
@@ -88,7 +103,9 @@ class EngineOf : public Engine {
 
   // dE/dw and, along each coordinate of each neighbour, its tangent: the derivative of the force.
   void design(const Neighborhood& all, const DesignOutput& out) override {
-    packing_->for_each_batch(all, [&](const Batch<Real>& env, const Lanes<W>& lanes) {
+    survey(all);
+    if (pooled_) return pooled_design(all, out);
+    packing_->for_each_batch(all, cell_, [&](const Batch<Real>& env, const Lanes<W>& lanes) {
       const int n = n_features_, n_w = n_parameters(), first = env.species * n_w;
       descriptor_->compute(env, q_.begin());
       Real* jacobian = jacobian_of(env);
@@ -105,11 +122,12 @@ class EngineOf : public Engine {
                                                  dE_dw_tangent_.begin());
           add_row(env, lanes, j, axis, first, out);
         }
+      if (needs_cell()) add_pressure_rows(env, lanes, first, out);
     });
   }
 
   void set_parameters(const double* w) override {
-    for (int s = 0; s < n_species_; s++) {
+    for (int s = 0; s < n_regressors(); s++) {
       regressor_->set_parameters(s, w + s * n_parameters());
       tangent_regressor_->set_parameters(s, w + s * n_parameters());
     }
@@ -118,7 +136,11 @@ class EngineOf : public Engine {
   // One pass with dual numbers: their tangent is the derivative along the direction.
   void parameter_gradient(const Neighborhood& all, double weight, const Direction& direction,
                           double* gradient) override {
-    packing_->for_each_batch(all, [&](const Batch<Real>& env, const Lanes<W>& lanes) {
+    survey(all);
+    const double* strain = direction.strain;
+    moving_cell_ = {Tangent(cell_.volume, Real(strain[0] + strain[4] + strain[8]) * cell_.volume),
+                    cell_.n_atoms, cell_.n_of_species};
+    packing_->for_each_batch(all, cell_, [&](const Batch<Real>& env, const Lanes<W>& lanes) {
       const Batch<Tangent> moving = along(env, lanes, direction);
       tangent_descriptor_->compute(moving, q_tangent_.begin());
       scale(env.species, q_tangent_.begin());
@@ -132,7 +154,96 @@ class EngineOf : public Engine {
     });
   }
 
+  void pooled_features(const Neighborhood& all, const int* atom_of,
+                       const PooledFeatures& out) override {
+    survey(all);
+    pool(all);
+    for (int d = 0; d < n_features_; d++) out.q[d] = mean_[d];
+    if (!out.by_x && !out.by_strain) return;
+    packing_->for_each_batch(all, cell_, [&](const Batch<Real>& env, const Lanes<W>& lanes) {
+      descriptor_->compute(env, q_.begin());
+      const Real* jacobian = jacobian_of(env);
+      for (int d = 0; d < n_features_; d++) {
+        for (int j = 0; j < env.n; j++)
+          add_slopes(env, lanes, j, jacobian + 3 * (d * env.n + j), d, atom_of, out);
+        const Real stretch = cell_.volume * by_volume_[d] * Real(1.0 / cell_.n_atoms);
+        for (int lane = 0; lane < lanes.n && out.by_strain; lane++)
+          for (int a = 0; a < 3; a++) out.by_strain[4 * a * n_features_ + d] += stretch[lane];
+      }
+    });
+  }
+
+  double pooled_energy(const double* q, double* dE_dq) override {
+    const Real e = pooled_energy_of(q);
+    for (int d = 0; d < n_features_; d++) dE_dq[d] = dE_dq_[d][0];
+    return e[0];
+  }
+
+  void pooled_gradient(const double* q, double weight, const double* direction,
+                       double* gradient) override {
+    for (int d = 0; d < n_features_; d++) q_tangent_[d] = Tangent(Real(q[d]), Real(direction[d]));
+    scale(0, q_tangent_.begin());
+    tangent_regressor_->parameter_gradient(0, q_tangent_.begin(), dE_dw_tangent_.begin());
+    for (int w = 0; w < n_parameters(); w++)
+      gradient[w] += weight * dE_dw_tangent_[w].value[0] + dE_dw_tangent_[w].tangent[0];
+  }
+
  private:
+  // What a descriptor may know of the whole structure.
+  void survey(const Neighborhood& all) {
+    if (!needs_cell() && !pooled_) return;
+    if (needs_cell() && !(all.volume > 0.0)) throw_no_volume();
+    for (int s = 0; s < n_species_; s++) n_of_species_[s] = 0.0;
+    for (int k = 0; k < all.n_centers; k++)
+      if (const int s = all.species_of_type[all.type[all.centers[k]]]; s >= 0) n_of_species_[s]++;
+    if (all.others) all.others->sum(n_of_species_.begin(), n_species_);
+    cell_ = {Real(all.volume), 0.0, n_of_species_.begin()};
+    for (int s = 0; s < n_species_; s++) cell_.n_atoms += n_of_species_[s];
+  }
+
+  // The mean of the features of all atoms.
+  void pool(const Neighborhood& all) {
+    for (int d = 0; d < n_features_; d++) mean_[d] = 0.0;
+    packing_->for_each_batch(all, cell_, [&](const Batch<Real>& env, const Lanes<W>& lanes) {
+      descriptor_->compute(env, q_.begin());
+      for (int d = 0; d < n_features_; d++)
+        for (int lane = 0; lane < lanes.n; lane++) mean_[d] += q_[d][lane];
+    });
+    if (all.others) all.others->sum(mean_.begin(), n_features_);
+    for (int d = 0; d < n_features_; d++) mean_[d] /= cell_.n_atoms;
+  }
+
+  // Of the features q_; their adjoint is dE_dq_.
+  Real energy_of(int which) {
+    scale(which, q_.begin());
+    const Real e = regressor_->energy(which, q_.begin(), dE_dq_.begin());
+    for (int d = 0; d < n_features_; d++) dE_dq_[d] *= scale_of(which, d);
+    return e;
+  }
+
+  Real pooled_energy_of(const double* mean) {
+    for (int d = 0; d < n_features_; d++) q_[d] = Real(mean[d]);
+    return energy_of(0);
+  }
+
+  void pooled_design(const Neighborhood& all, const DesignOutput& out) {
+    const int n = n_features_, n_w = n_parameters(), rows = 3 * all.n_centers;
+    double* q = slopes_.grow((rows + 10) * n);
+    const PooledFeatures features = {q, q + n, q + (rows + 1) * n};
+    for (int k = 0; k < (rows + 10) * n; k++) q[k] = 0.0;
+    pooled_features(all, out.atom_of, features);
+    double *gradient = gradient_.grow(n_w), *still = mean_.begin();
+    for (int d = 0; d < n; d++) still[d] = 0.0;
+    for (int row = -1; row < rows + 9; row++) {
+      for (int w = 0; w < n_w; w++) gradient[w] = 0.0;
+      pooled_gradient(q, row < 0, row < 0 ? still : q + (row + 1) * n, gradient);
+      double* to = row < 0      ? out.energy
+                   : row < rows ? out.forces + static_cast<long>(row) * n_w
+                                : out.virial + (row - rows) * n_w;
+      for (int w = 0; w < n_w; w++) to[w] += (row < 0 ? 1.0 : -1.0) * cell_.n_atoms * gradient[w];
+    }
+  }
+
   Real (*room(int n))[3] { return reinterpret_cast<Real(*)[3]>(dE_dr_.grow(3 * n)); }
 
   Real scale_of(int species, int d) const { return Real(scale_[species * n_features_ + d]); }
@@ -160,10 +271,10 @@ class EngineOf : public Engine {
       }
       distance[j] = sqrt(r[j][0] * r[j][0] + r[j][1] * r[j][1] + r[j][2] * r[j][2]);
     }
-    return {env.species, env.n, env.begin, r, distance};
+    return {env.species, env.n, env.begin, r, distance, &moving_cell_};
   }
 
-  // dq_d/dr_j by backprop of unit vectors: [n_features][env.n][3].
+  // dq_d/dr_j by backprop of unit vectors: [n_features][env.n][3]. And by_volume_, dq_d/dV.
   Real* jacobian_of(const Batch<Real>& env) {
     const int n = n_features_;
     Real* jacobian = jacobian_.grow(3 * n * env.n);
@@ -172,6 +283,7 @@ class EngineOf : public Engine {
       unit_[d] = Real(1.0);
       descriptor_->backprop(env, unit_.begin(),
                             reinterpret_cast<Real(*)[3]>(jacobian + 3 * d * env.n));
+      by_volume_[d] = descriptor_->dE_dvolume();
       unit_[d] = Real(0.0);
     }
     return jacobian;
@@ -196,6 +308,34 @@ class EngineOf : public Engine {
         on_neighbor[w] -= slope;
         on_center[w] += slope;
         for (int a = 0; a < 3; a++) virial[a][w] -= r[a] * slope;
+      }
+    }
+  }
+
+  // The volume's part of the rows of the virial.
+  void add_pressure_rows(const Batch<Real>& env, const Lanes<W>& lanes, int first,
+                         const DesignOutput& out) {
+    for (int d = 0; d < n_features_; d++)
+      q_tangent_[d] = Tangent(q_[d], scale_of(env.species, d) * cell_.volume * by_volume_[d]);
+    tangent_regressor_->parameter_gradient(env.species, q_tangent_.begin(), dE_dw_tangent_.begin());
+    for (int w = 0; w < n_parameters(); w++)
+      for (int lane = 0; lane < lanes.n; lane++)
+        for (int a = 0; a < 3; a++)
+          out.virial[4 * a * out.n_coefficients + first + w] -= dE_dw_tangent_[w].tangent[lane];
+  }
+
+  // Of feature d by neighbour j: its slope moves both atoms, and stretches what is between them.
+  void add_slopes(const Batch<Real>& env, const Lanes<W>& lanes, int j, const Real* slopes, int d,
+                  const int* atom_of, const PooledFeatures& out) {
+    for (int lane = 0; lane < lanes.n; lane++) {
+      if (lanes.neighbor[j][lane] < 0) continue;
+      const int to = atom_of[lanes.neighbor[j][lane]], from = atom_of[lanes.center[lane]];
+      for (int axis = 0; axis < 3; axis++) {
+        const double slope = slopes[axis][lane] / cell_.n_atoms;
+        if (out.by_x) out.by_x[(3 * to + axis) * n_features_ + d] += slope;
+        if (out.by_x) out.by_x[(3 * from + axis) * n_features_ + d] -= slope;
+        for (int a = 0; a < 3 && out.by_strain; a++)
+          out.by_strain[(3 * a + axis) * n_features_ + d] += env.r[j][a][lane] * slope;
       }
     }
   }
@@ -238,17 +378,32 @@ class EngineOf : public Engine {
     }
   }
 
+  // The virial of the volume: each central atom has its own.
+  void add_pressure(const Lanes<W>& lanes, Real v, const EngineOutput& out) {
+    for (int lane = 0; lane < lanes.n; lane++)
+      for (int a = 0; a < 3; a++) {
+        if (out.virial) out.virial[a] += v[lane];
+        if (out.virials) out.virials[6 * lanes.center[lane] + a] += v[lane];
+        if (out.centroid_virials) out.centroid_virials[9 * lanes.center[lane] + a] += v[lane];
+      }
+  }
+
   int n_species_;
   Buffer<double> e0_;
   CoreRepulsion<Real> core_;
   std::unique_ptr<Descriptor<Real>> descriptor_;
   int n_features_;
-  Buffer<double> shift_, scale_;  // [n_species][n_features]
+  bool pooled_;
+  Buffer<double> shift_, scale_;  // [n_regressors][n_features]
   std::unique_ptr<Regressor<Real>> regressor_;
   std::unique_ptr<Regressor<Tangent>> tangent_regressor_;
   std::unique_ptr<Descriptor<Tangent>> tangent_descriptor_;
   std::unique_ptr<Packing<W>> packing_;
-  Buffer<Real> q_, dE_dq_, unit_, dE_dw_, dE_dr_, jacobian_;
+  Buffer<double> n_of_species_, mean_;
+  CellInfo<Real> cell_ = {Real(0.0), 0.0, nullptr};
+  CellInfo<Tangent> moving_cell_;
+  Buffer<Real> q_, dE_dq_, unit_, dE_dw_, dE_dr_, jacobian_, by_volume_;
+  Buffer<double> slopes_, gradient_;
   Buffer<Tangent> q_tangent_, dE_dw_tangent_, r_tangent_, distance_tangent_;
 };
 

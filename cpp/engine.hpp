@@ -21,6 +21,7 @@ struct EngineInput {
   Block* scaling;  // shift and scale of the descriptor, null: none
   Block& regressor;
   bool for_training;  // parameter_gradient() will be called
+  bool pooled;        // energy of a structure: n regressor(mean of the features of its n atoms)
 };
 
 // Where results are added; a null pointer: not wanted. Indices are the Neighborhood's.
@@ -47,11 +48,21 @@ struct Direction {
   const double* strain;  // [3][3]: r_b changes by the sum of r_a strain[a][b]
 };
 
+// What a structure with pooled features is to a fit: their mean, and its derivatives where wanted.
+struct PooledFeatures {
+  double* q;                    // [n_features]
+  double* by_x = nullptr;       // [3 n][n_features] by the coordinates of the atoms
+  double* by_strain = nullptr;  // [9][n_features], row a*3+b
+};
+
 class Engine {
  public:
   virtual ~Engine() = default;
   virtual int n_features() const = 0;
-  virtual int n_parameters() const = 0;          // of one species
+  virtual int n_parameters() const = 0;  // of one species
+  virtual int n_regressors() const = 0;  // one a species, or one in all where pooled
+  virtual bool pooled() const = 0;
+  virtual bool needs_cell() const = 0;           // Neighborhood::volume, which has a virial
   virtual double r_cut(int a, int b) const = 0;  // Å, of everything inside it
   virtual int smoothness() const = 0;            // of the descriptor
 
@@ -59,10 +70,19 @@ class Engine {
   virtual void features(const Neighborhood& all, double* q) = 0;  // [n_atoms][n_features]
   virtual void design(const Neighborhood& all, const DesignOutput& out) = 0;
 
-  virtual void set_parameters(const double* w) = 0;  // [n_species][n_parameters]
-  // Adds weight dE/dw and the derivative of dE/dw along the direction to gradient.
+  virtual void set_parameters(const double* w) = 0;  // [n_regressors][n_parameters]
+  // Adds weight dE/dw and the derivative of dE/dw along the direction to gradient. Not for pooled
+  // features:
   virtual void parameter_gradient(const Neighborhood& all, double weight,
                                   const Direction& direction, double* gradient) = 0;
+
+  // of which this is asked once for a structure (atom_of: as in DesignOutput), these thereafter.
+  virtual void pooled_features(const Neighborhood& all, const int* atom_of,
+                               const PooledFeatures& out) = 0;
+  virtual double pooled_energy(const double* q, double* dE_dq) = 0;  // of an atom, eV
+  // Adds weight dE/dw and the derivative of dE/dw along the direction in which q moves.
+  virtual void pooled_gradient(const double* q, double weight, const double* direction,
+                               double* gradient) = 0;
 };
 
 // One such door for each instruction set this build has; kernels.cpp chooses.

@@ -26,4 +26,10 @@ void throw_too_close(int i, int j, double distance) { throw AtomsTooClose(i, j, 
 
 void throw_not_finite(int i) { throw NotFinite(i); }
 
+void throw_no_volume() {
+  throw std::invalid_argument(
+      "the model needs a cell that is periodic in all three directions: its features are those of "
+      "the volume");
+}
+
 }  // namespace mlpot

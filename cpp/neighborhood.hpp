@@ -6,6 +6,12 @@
 
 namespace mlpot {
 
+// The sums over all processes that share a structure.
+struct Reduction {
+  virtual ~Reduction() = default;
+  virtual void sum(double* values, int n) = 0;  // in place, called by all of them together
+};
+
 struct Neighborhood {
   int n_centers;
   const int* centers;           // [n_centers] indices of the atoms whose energy is wanted
@@ -15,6 +21,8 @@ struct Neighborhood {
   const double* x;              // [n_atoms][3] positions, Å; periodic images are atoms of their own
   const int* type;              // [n_atoms]
   const int* species_of_type;   // species of each type, -1: not ours
+  double volume = 0.0;  // of the whole cell, Å^3; 0: it is not periodic in all three directions
+  Reduction* others = nullptr;  // where the centers are not all there are
 };
 
 // Two atoms closer than the potential can describe.
@@ -32,5 +40,6 @@ struct NotFinite : std::runtime_error {
 
 [[noreturn]] void throw_too_close(int i, int j, double distance);
 [[noreturn]] void throw_not_finite(int i);
+[[noreturn]] void throw_no_volume();
 
 }  // namespace mlpot

@@ -77,7 +77,8 @@ void NeighborList::make_images(const double* positions, const double* cell, cons
   if (!(std::fabs(volume) > 1e-6))
     throw std::invalid_argument("the cell has no volume in its periodic directions");
   std::array<Vector, 3> inverse;  // rows: fractional coordinates
-  Vector reach;                   // r_cut in fractional coordinates
+  if (periodic[0] && periodic[1] && periodic[2]) volume_ = std::fabs(volume);
+  Vector reach;  // r_cut in fractional coordinates
   for (int d = 0; d < 3; d++) {
     inverse[d] = cross(v[(d + 1) % 3], v[(d + 2) % 3]);
     for (double& component : inverse[d]) component /= volume;
@@ -176,8 +177,8 @@ void NeighborList::connect(double r_cut) {
 }
 
 Neighborhood NeighborList::view() const {
-  return {n_, centers_.data(), n_neighbors_.data(), lists_.data(),
-          ~0, x_.data(),       species_.data(),     identity_.data()};
+  return {n_,        centers_.data(), n_neighbors_.data(), lists_.data(), ~0,
+          x_.data(), species_.data(), identity_.data(),    volume_};
 }
 
 }  // namespace mlpot

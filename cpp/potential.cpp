@@ -81,13 +81,15 @@ Potential::Potential(const std::string& text, const std::string& where, const st
   for (const char* key : {"pair", "ranges"}) refuse_reserved(file, key);
   file.pass_over("provenance");
 
+  const char* const poolings[] = {"atom", "structure"};
+  const bool pooled = file.choice("pooling", poolings) == 1;
   Block descriptor = file.child("descriptor"), regressor = file.child("regressor");
   std::unique_ptr<Block> scaling;
   if (!file.is_null("scaling")) scaling = std::make_unique<Block>(file.child("scaling"));
   try {
     engine_ = make_engine(kernels,
                           {n, numbers.data(), e0.data(), inner, outer, descriptor, scaling.get(),
-                           regressor, for_training},
+                           regressor, for_training, pooled},
                           kernels_);
   } catch (const std::bad_alloc&) {
     throw ModelError(where + ": its descriptor and regressor need more memory than there is");

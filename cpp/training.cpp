@@ -20,11 +20,33 @@ TrainingSet::TrainingSet(const std::string& text, const std::string& where,
 }
 
 int TrainingSet::n_parameters() const {
-  return static_cast<int>(workers_[0]->elements().size()) * workers_[0]->engine().n_parameters();
+  const Engine& engine = workers_[0]->engine();
+  return engine.n_regressors() * engine.n_parameters() + n_linear_;
 }
 
-void TrainingSet::add(NeighborList list, int n_atoms, double volume, Reference reference) {
-  structures_.push_back({std::move(list), n_atoms, volume, std::move(reference)});
+void TrainingSet::add(NeighborList list, int n_atoms, double volume, Reference reference,
+                      LinearPart linear) {
+  if (!structures_.empty() && linear.n != n_linear_)
+    throw std::invalid_argument("every structure needs as many linear columns");
+  n_linear_ = linear.n;
+  structures_.push_back(
+      {std::move(list), n_atoms, volume, std::move(reference), std::move(linear), {}, {}, {}, {}});
+  if (workers_[0]->engine().pooled()) pool(structures_.back());
+}
+
+void TrainingSet::pool(Structure& s) {
+  Engine& engine = workers_[0]->engine();
+  const std::vector<double> zeros(engine.n_regressors() * engine.n_parameters(), 0.0);
+  const int n = engine.n_features();
+  engine.set_parameters(zeros.data());
+  s.fixed = mlpot::predict(engine, s.list, s.n_atoms);
+  s.q.assign(n, 0.0);
+  if (s.reference.w_force > 0.0 && !s.reference.forces.empty())
+    s.by_x.assign(3 * s.n_atoms * n, 0.0);
+  if (s.reference.w_stress > 0.0 && !s.reference.stress.empty()) s.by_strain.assign(9 * n, 0.0);
+  engine.pooled_features(s.list.view(), s.list.atom_of(),
+                         {s.q.data(), s.by_x.empty() ? nullptr : s.by_x.data(),
+                          s.by_strain.empty() ? nullptr : s.by_strain.data()});
 }
 
 // Calls work(engine, task) for tasks 0 .. n - 1, each on one of the workers.
@@ -50,22 +72,56 @@ void TrainingSet::in_parallel(int n, Work work) {
   if (failure) std::rethrow_exception(failure);
 }
 
+Prediction TrainingSet::predict(Engine& engine, const Structure& s) const {
+  return engine.pooled() ? predict_pooled(engine, s) : mlpot::predict(engine, s.list, s.n_atoms);
+}
+
+// What the loss compares, and no more: forces and strain where they have references.
+Prediction TrainingSet::predict_pooled(Engine& engine, const Structure& s) const {
+  Prediction p = s.fixed;
+  const int n = engine.n_features();
+  std::vector<double> dE_dq(n);
+  p.energy += s.n_atoms * engine.pooled_energy(s.q.data(), dE_dq.data());
+  const auto slope = [&](const std::vector<double>& rows, int row) {
+    double sum = 0.0;
+    for (int d = 0; d < n; d++) sum += dE_dq[d] * rows[row * n + d];
+    return s.n_atoms * sum;
+  };
+  for (int k = 0; k < 3 * s.n_atoms && !s.by_x.empty(); k++) p.forces[k] -= slope(s.by_x, k);
+  for (int k = 0; k < 9 && !s.by_strain.empty(); k++) p.dE_dstrain[k] += slope(s.by_strain, k);
+  return p;
+}
+
+void TrainingSet::add_linear(const Structure& s, const double* parameters, Prediction& p) const {
+  const double* z = parameters + n_parameters() - n_linear_;
+  const auto times = [&](const double* row) {
+    double sum = 0.0;
+    for (int k = 0; k < n_linear_; k++) sum += z[k] * row[k];
+    return sum;
+  };
+  p.energy += times(s.linear.energy.data());
+  for (int k = 0; k < 3 * s.n_atoms; k++) p.forces[k] += times(&s.linear.forces[k * n_linear_]);
+  for (int k = 0; k < 9; k++) p.dE_dstrain[k] += times(&s.linear.dE_dstrain[k * n_linear_]);
+}
+
 // The loss of one structure. Its gradient needs one more pass: the loss depends on the parameters
 // through E, and through the derivative of E along the direction of the force and stress residuals.
-double TrainingSet::add_loss(Engine& engine, const Structure& structure, double* gradient) const {
+double TrainingSet::add_loss(Engine& engine, const Structure& structure, const double* parameters,
+                             double* gradient) const {
   const Reference& reference = structure.reference;
-  const Prediction p = mlpot::predict(engine, structure.list, structure.n_atoms);
+  Prediction p = predict(engine, structure);
+  if (n_linear_ > 0) add_linear(structure, parameters, p);
   const int n = structure.n_atoms;
   const double de = reference.w_energy * (p.energy - reference.energy) / n;
   double loss = de * de;
 
-  std::vector<double> residual(3 * n, 0.0);
+  std::vector<double> moves(3 * n, 0.0);
   double strain[9] = {};
   if (!reference.forces.empty() && reference.w_force > 0.0)
     for (int i = 0; i < 3 * n; i++) {
       const double df = reference.w_force * (p.forces[i] - reference.forces[i]);
       loss += df * df;
-      residual[i] = -2.0 * reference.w_force * df;  // F = -dE/dx
+      moves[i] = -2.0 * reference.w_force * df;  // F = -dE/dx
     }
   if (!reference.stress.empty() && reference.w_stress > 0.0)
     for (int a = 0; a < 3; a++)
@@ -76,15 +132,36 @@ double TrainingSet::add_loss(Engine& engine, const Structure& structure, double*
         loss += ds * ds;
         strain[3 * a + b] = 2.0 * ds * to_gpa;
       }
-
-  const NeighborList& list = structure.list;
-  std::vector<double> direction(3 * list.n_atoms());
-  for (int i = 0; i < list.n_atoms(); i++)
-    for (int axis = 0; axis < 3; axis++)
-      direction[3 * i + axis] = residual[3 * list.atom_of()[i] + axis];
-  engine.parameter_gradient(list.view(), 2.0 * reference.w_energy * de / n,
-                            {direction.data(), strain}, gradient);
+  add_gradient(engine, structure, 2.0 * reference.w_energy * de / n, moves, strain, gradient);
   return loss;
+}
+
+// Adds weight dE/dw and the derivative of dE/dw where atoms and space move.
+void TrainingSet::add_gradient(Engine& engine, const Structure& s, double weight,
+                               const std::vector<double>& moves, const double* strain,
+                               double* gradient) const {
+  double* linear = gradient + n_parameters() - n_linear_;
+  for (int k = 0; k < n_linear_; k++) {
+    linear[k] += weight * s.linear.energy[k];
+    for (int i = 0; i < 3 * s.n_atoms; i++)
+      linear[k] -= moves[i] * s.linear.forces[i * n_linear_ + k];
+    for (int c = 0; c < 9; c++) linear[k] += strain[c] * s.linear.dE_dstrain[c * n_linear_ + k];
+  }
+  if (engine.pooled()) {
+    const int n = engine.n_features();
+    std::vector<double> direction(n, 0.0);
+    for (int i = 0; i < 3 * s.n_atoms && !s.by_x.empty(); i++)
+      for (int d = 0; d < n; d++) direction[d] += s.n_atoms * moves[i] * s.by_x[i * n + d];
+    for (int c = 0; c < 9 && !s.by_strain.empty(); c++)
+      for (int d = 0; d < n; d++) direction[d] += s.n_atoms * strain[c] * s.by_strain[c * n + d];
+    engine.pooled_gradient(s.q.data(), s.n_atoms * weight, direction.data(), gradient);
+    return;
+  }
+  std::vector<double> direction(3 * s.list.n_atoms());
+  for (int i = 0; i < s.list.n_atoms(); i++)
+    for (int axis = 0; axis < 3; axis++)
+      direction[3 * i + axis] = moves[3 * s.list.atom_of()[i] + axis];
+  engine.parameter_gradient(s.list.view(), weight, {direction.data(), strain}, gradient);
 }
 
 double TrainingSet::loss(const double* parameters, const std::vector<int>& indices,
@@ -95,7 +172,8 @@ double TrainingSet::loss(const double* parameters, const std::vector<int>& indic
   std::vector<std::vector<double>> gradients(n_chunks, std::vector<double>(n_w, 0.0));
   in_parallel(n_chunks, [&](Engine& engine, int chunk) {
     for (int k = chunk; k < n; k += n_chunks)
-      losses[chunk] += add_loss(engine, structures_[indices[k]], gradients[chunk].data());
+      losses[chunk] +=
+          add_loss(engine, structures_[indices[k]], parameters, gradients[chunk].data());
   });
   double total = 0.0;
   std::fill_n(gradient, n_w, 0.0);
@@ -113,6 +191,7 @@ std::vector<Prediction> TrainingSet::predict(const double* parameters,
   in_parallel(static_cast<int>(indices.size()), [&](Engine& engine, int k) {
     const Structure& structure = structures_[indices[k]];
     predictions[k] = mlpot::predict(engine, structure.list, structure.n_atoms);
+    if (n_linear_ > 0) add_linear(structure, parameters, predictions[k]);
   });
   return predictions;
 }

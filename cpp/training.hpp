@@ -18,6 +18,12 @@ struct Reference {
   double w_energy, w_force, w_stress;  // of the residuals in eV/atom, eV/Å, GPa
 };
 
+// Energy, forces and strain derivatives that are linear in n more parameters.
+struct LinearPart {
+  int n = 0;
+  std::vector<double> energy, forces, dE_dstrain;  // [n], [n_atoms][3][n], [3][3][n]
+};
+
 class TrainingSet {
  public:
   // text, where, kernels: as for Potential. threads: how many work at once.
@@ -26,8 +32,10 @@ class TrainingSet {
 
   const Potential& potential() const { return *workers_[0]; }
   int n_structures() const { return static_cast<int>(structures_.size()); }
-  int n_parameters() const;  // of all species
-  void add(NeighborList list, int n_atoms, double volume, Reference reference);
+  int n_parameters() const;  // of all regressors, then of the linear part
+  // Every structure has a linear part of the same n.
+  void add(NeighborList list, int n_atoms, double volume, Reference reference,
+           LinearPart linear = {});
 
   // sum over the structures of  w_E^2 (dE/N)^2 + w_F^2 |dF|^2 + w_S^2 |d stress|^2 (six
   // components). gradient: [n_parameters]. The sums have one order, whatever the number of threads.
@@ -40,14 +48,27 @@ class TrainingSet {
     int n_atoms;
     double volume;
     Reference reference;
+    LinearPart linear;
+    // Where features are pooled: their mean, its slopes (empty where not wanted), and what no
+    // parameter changes.
+    std::vector<double> q, by_x, by_strain;
+    Prediction fixed;
   };
 
-  double add_loss(Engine& engine, const Structure& structure, double* gradient) const;
+  void pool(Structure& structure);
+  Prediction predict(Engine& engine, const Structure& structure) const;
+  Prediction predict_pooled(Engine& engine, const Structure& structure) const;
+  void add_linear(const Structure& structure, const double* parameters, Prediction& p) const;
+  double add_loss(Engine& engine, const Structure& structure, const double* parameters,
+                  double* gradient) const;
+  void add_gradient(Engine& engine, const Structure& structure, double weight,
+                    const std::vector<double>& moves, const double* strain, double* gradient) const;
   template <class Work>
   void in_parallel(int n, Work work);
 
   std::vector<std::unique_ptr<Potential>> workers_;  // one a thread
   std::vector<Structure> structures_;
+  int n_linear_ = 0;
 };
 
 }  // namespace mlpot

@@ -27,6 +27,14 @@ struct GhostGroup : Comm {
   static int of(const Comm& comm) { return comm.*&GhostGroup::bordergroup; }
 };
 
+struct SumOverRanks : mlpot::Reduction {
+  MPI_Comm world;
+  explicit SumOverRanks(MPI_Comm world) : world(world) {}
+  void sum(double* values, int n) override {
+    MPI_Allreduce(MPI_IN_PLACE, values, n, MPI_DOUBLE, MPI_SUM, world);
+  }
+};
+
 }  // namespace
 
 PairMLPOT::PairMLPOT(LAMMPS* lmp) : Pair(lmp) {
@@ -81,6 +89,7 @@ void PairMLPOT::coeff(int narg, char** arg) {
   if (failed) error->one(FLERR, "{}", why);
   assign_species(potential->elements(), n, arg + 3);
   potential_ = std::move(potential);
+  no_virial_fdotr_compute = potential_->engine().needs_cell();  // r f lacks what the volume does
 }
 
 std::string PairMLPOT::read_on_first_rank(const std::string& file) {
@@ -154,6 +163,11 @@ void PairMLPOT::refuse_what_cannot_be_honoured() {
                update->unit_style);
   if (domain->dimension != 3)
     error->all(FLERR, "Pair style mlpot requires a 3d simulation (dimension 3)");
+  if (potential_->engine().needs_cell() &&
+      !(domain->xperiodic && domain->yperiodic && domain->zperiodic))
+    error->all(FLERR,
+               "Pair style mlpot requires boundary p p p for this model: its features are those of "
+               "the volume");
   if (atom->tag_enable == 0)
     error->all(FLERR, "Pair style mlpot requires atom IDs (atom_modify id yes)");
   if (neighbor->nex_type || neighbor->nex_group || neighbor->nex_mol)  // ->exclude is set later
@@ -185,18 +199,28 @@ double PairMLPOT::init_one(int i, int j) {
 
 void PairMLPOT::compute(int eflag, int vflag) {
   ev_init(eflag, vflag);
-  if (list->inum > 0) {
-    const mlpot::Neighborhood all = {
-        list->inum, list->ilist, list->numneigh, list->firstneigh,
-        NEIGHMASK,  atom->x[0],  atom->type,     species_of_type_.data()};
+  mlpot::Engine& engine = potential_->engine();
+  const bool together = engine.needs_cell() || engine.pooled();
+  if (list->inum > 0 || together) {
+    SumOverRanks others(world);
+    const mlpot::Neighborhood all = {list->inum,
+                                     list->ilist,
+                                     list->numneigh,
+                                     list->firstneigh,
+                                     NEIGHMASK,
+                                     atom->nmax ? atom->x[0] : nullptr,
+                                     atom->type,
+                                     species_of_type_.data(),
+                                     domain->xprd * domain->yprd * domain->zprd,
+                                     &others};
     mlpot::EngineOutput out;
-    out.forces = atom->f[0];
+    out.forces = atom->nmax ? atom->f[0] : nullptr;
     if (eflag_atom) out.energies = eatom;
     if (vflag_global && !vflag_fdotr) out.virial = virial;
     if (vflag_atom) out.virials = vatom[0];
     if (cvflag_atom) out.centroid_virials = cvatom[0];
     try {
-      const double energy = potential_->engine().evaluate(all, out);
+      const double energy = engine.evaluate(all, out);
       if (eflag_global) eng_vdwl += energy;
     } catch (const mlpot::AtomsTooClose& e) {
       error->one(FLERR, "Atoms {} and {} are {}", atom->tag[e.i], atom->tag[e.j], e.what());

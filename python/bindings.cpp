@@ -94,8 +94,8 @@ py::array_t<double> features(SharedPotential& shared, const Doubles& positions, 
 
 py::dict design(SharedPotential& shared, const Doubles& positions, const Doubles& cell,
                 const Flags& pbc, const Ints& species) {
-  const int n_coefficients = static_cast<int>(shared.potential.elements().size()) *
-                             shared.potential.engine().n_parameters();
+  const int n_coefficients =
+      shared.potential.engine().n_regressors() * shared.potential.engine().n_parameters();
   const py::ssize_t n = positions.shape(0);
   py::array_t<double> energy = zeros({n_coefficients}), forces = zeros({n, 3, n_coefficients}),
                       strain = zeros({3, 3, n_coefficients});
@@ -187,7 +187,7 @@ auto with_blocks(const std::string& descriptor, const std::string& regressor, in
   const std::vector<double> e0(n_species, 0.0);
   std::string kernels;
   const auto engine = make_engine(
-      "auto", {n_species, numbers.data(), e0.data(), 0.0, 0.0, d, nullptr, r, false}, kernels);
+      "auto", {n_species, numbers.data(), e0.data(), 0.0, 0.0, d, nullptr, r, false, false}, kernels);
   d.finish();
   r.finish();
   return ask(*engine, d, r);
@@ -245,7 +245,7 @@ PYBIND11_MODULE(_core, m) {
       .def_property_readonly("n_parameters",
                              [](SharedPotential& s) {
                                return s.potential.engine().n_parameters() *
-                                      s.potential.elements().size();
+                                      s.potential.engine().n_regressors();
                              })
       .def("evaluate", &evaluate, "positions"_a, "cell"_a, "pbc"_a, "species"_a,
            (std::string(

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from mlpot import doctor
 from mlpot.cli import app
 
-COMMANDS = ["init", "fit", "evaluate", "properties", "info", "convert", "export"]
+COMMANDS = ["init", "fit", "evaluate", "properties", "compare", "info", "convert", "export"]
 COMMANDS += ["generate", "demo", "doctor"]
 
 

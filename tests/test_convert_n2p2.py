@@ -360,6 +360,7 @@ def test_files_must_be_one_potential(tmp_path):
         ({"regressor": {"type": "linear"}}, "the regressor 'linear', only 'neural_network'"),
         ({"core": {"type": "zbl", "inner": 1.0, "outer": 2.0}}, "n2p2 cannot express 'core'"),
         ({"pair": {}}, "n2p2 cannot express 'pair'"),
+        ({"pooling": "structure"}, "n2p2 cannot express pooling 'structure'"),
         ({"elements": ["Si", "Mo", "W"]}, "an element without symmetry functions"),
         ({"activation": "silu"}, "the activation 'silu', only tanh, softplus, linear"),
         ({"layers": []}, "a network without hidden layers"),

@@ -224,6 +224,7 @@ def test_files_must_be_one_potential(tmp_path):
     [
         ({"pair": {"type": "power"}}, "SNAP cannot express 'pair'"),
         ({"scaling": {}}, "SNAP cannot express 'scaling'"),
+        ({"pooling": "structure"}, "SNAP cannot express pooling 'structure'"),
         ({"descriptor": {"type": "acsf"}}, "the descriptor 'acsf'"),
         ({"regressor": {"type": "neural_network"}}, "the regressor 'neural_network'"),
         ({"core": {"type": "lj"}}, "the core 'lj'"),

@@ -29,9 +29,8 @@ BLOCK = {
     "sinner": [],
     "dinner": [],
 }
-KEYS = (
-    "format version name units elements E0 core pair descriptor scaling regressor ranges provenance"
-)
+KEYS = "format version name units elements E0 core pair descriptor scaling pooling regressor"
+KEYS += " ranges provenance"
 
 
 def content(**changes):

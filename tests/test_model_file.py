@@ -145,7 +145,7 @@ def read_mutants(model_file: str, n: int, seed: int) -> None:
     data = json.loads(Path(model_file).read_text())
     del data["sha256"]
     positions = np.array([[0.0, 0, 0], [2.1, 0.3, 0.2], [0.4, 2.6, -0.3], [-0.2, 0.5, 3.1]])
-    counts = {"refused": 0, "accepted": 0}
+    counts, bulk = {"refused": 0, "accepted": 0}, data["descriptor"]["type"] == "kruglov"
     for mutant in mutations(data, n, random.Random(seed)):
         try:
             text = seal(mutant)
@@ -161,7 +161,7 @@ def read_mutants(model_file: str, n: int, seed: int) -> None:
         counts["accepted"] += 1
         species = np.arange(4, dtype=np.int32) % len(potential.elements)
         try:
-            result = potential.evaluate(positions, np.eye(3), (False,) * 3, species)
+            result = potential.evaluate(positions, 12.0 * np.eye(3), (bulk,) * 3, species)
         except (ValueError, RuntimeError) as error:
             assert "not a finite number" in str(error), error
             continue

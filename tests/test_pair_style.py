@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from contract.cells import CELLS
 from contract.measures import evaluate
 from lmp import (
     FEW,
@@ -26,6 +27,8 @@ from lmp import (
 from mlpot.convert import convert
 
 ELEMENTS = ["Mo", "Al"]
+# One that the ranks need numbers of each other for, before they can begin.
+TOGETHER = next(cell for cell in CELLS if str(cell) == "kruglov-two-neural_network-pooled")
 POTENTIALS = LAMMPS / "share/lammps/potentials"
 TILED = ["comm_style tiled"], ["balance 1.0 rcb"]
 
@@ -79,8 +82,11 @@ WRITE = [
 def runs(ranks: int) -> Iterator[tuple[str, str, list[str]]]:
     """Structure, cell, and the commands of every run; the results are named after its number."""
     for names, (before, after) in LAYOUTS[ranks].items():
-        for name, cell in product(names, FEW):
-            boundary = " ".join("p" if p else "f" for p in structures()[name].pbc)
+        for name, cell in product(names, [*FEW, TOGETHER]):
+            pbc = structures()[name].pbc
+            if cell.bulk and not pbc.all():
+                continue
+            boundary = " ".join("p" if p else "f" for p in pbc)
             before_box = [f"boundary {boundary}", *before]
             commands = setup(pair_of(cell), f"{name}.data", before_box)
             yield name, str(cell), ["clear", *commands, *after, *EVALUATE]
@@ -90,7 +96,7 @@ def run_on(ranks: int, folder: Path) -> list[tuple]:
     """Of every run: structure, cell, energy and pressures (7,), and rows (N, 6) as in the dump."""
     for name, atoms in structures().items():
         data_file(folder / f"{name}.data", atoms, ELEMENTS, ids_of(atoms))
-    save(FEW, folder)
+    save([*FEW, TOGETHER], folder)
     lines = [line.format(k) for k, (_, _, run) in enumerate(runs(ranks)) for line in [*run, *WRITE]]
     done = lmp("\n".join(lines), folder, ranks=ranks)
     assert done.returncode == 0, done.stdout
@@ -114,7 +120,7 @@ def one_rank(tmp_path_factory) -> dict:
 def test_one_rank_gives_the_numbers_of_the_core(one_rank):
     for (name, cell), (thermo, rows) in one_rank.items():
         atoms = structures()[name]
-        potential = next(c for c in FEW if str(c) == cell).model.potential()
+        potential = next(c for c in [*FEW, TOGETHER] if str(c) == cell).model.potential()
         truth = evaluate(potential, atoms[np.argsort(ids_of(atoms))])
         assert thermo[0] == pytest.approx(truth["energy"], rel=1e-12), (name, cell)
         assert np.allclose(rows[:, 2:5], truth["forces"], rtol=0, atol=1e-10), (name, cell)

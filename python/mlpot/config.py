@@ -147,6 +147,7 @@ class FitConfig(Strict):
     elements: list[Element] | None = None
     data: Data
     descriptor: Block
+    pooling: Literal["atom", "structure"] = "atom"
     regressor: Block = Field({"type": "linear"})
     E0: Annotated[Any, BeforeValidator(_e0)] = "fit"
     core: Core | None = None

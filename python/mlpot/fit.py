@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from mlpot import io
+from mlpot import io, kruglov
 from mlpot.config import TRAINED, FitConfig
 from mlpot.design import count_rows
 from mlpot.errors import InputError, did_you_mean
@@ -91,6 +91,10 @@ def start_model(
     config: FitConfig, elements: list[str], train: io.Dataset
 ) -> tuple[Model, list[str]]:
     """:func:`zero_model` with a set of symmetry functions made explicit, and what was left out."""
+    if kruglov.is_set(config.descriptor):
+        options = kruglov.read_set(config.descriptor, config.where)
+        block = kruglov.expand(options, len(elements))
+        return zero_model(config.model_copy(update={"descriptor": block}), elements), []
     if not is_set(config.descriptor):
         return zero_model(config, elements), []
     options = read_set(config.descriptor, config.where)
@@ -118,7 +122,8 @@ def zero_model(config: FitConfig, elements: list[str]) -> Model:
         described = _core.describe(*blocks, len(elements))
     except ValueError as error:
         raise InputError(f"{config.where}: {error}") from None
-    zeros = [[0.0] * described["n_parameters"] for _ in elements]
+    n_regressors = 1 if config.pooling == "structure" else len(elements)
+    zeros = [[0.0] * described["n_parameters"] for _ in range(n_regressors)]
     data = {
         "format": "mlpot",
         "version": 1,
@@ -130,6 +135,7 @@ def zero_model(config: FitConfig, elements: list[str]) -> Model:
         "pair": None,
         "descriptor": json.loads(described["block"]),
         "scaling": None,
+        "pooling": config.pooling,
         "regressor": {**regressor, "coefficients": zeros},
         "ranges": None,
         "provenance": {},

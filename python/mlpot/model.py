@@ -32,6 +32,7 @@ _DEFAULTS: dict[str, Any] = {
     "pair": None,
     "descriptor": None,
     "scaling": None,
+    "pooling": "atom",
     "regressor": None,
     "ranges": None,
     "provenance": {},

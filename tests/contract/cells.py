@@ -50,6 +50,14 @@ class Cell:
         return self.block_name in DESCRIPTORS[self.descriptor].jumps
 
     @property
+    def bulk(self) -> bool:
+        return DESCRIPTORS[self.descriptor].bulk
+
+    @property
+    def pooled(self) -> bool:
+        return self.core == "pooled"
+
+    @property
     def elements(self) -> list[str]:
         return ELEMENTS[: len(self.cutoffs)]
 
@@ -66,12 +74,16 @@ class Cell:
         positions, cell, species = crowd(seed=9, n_species=len(self.elements))
         features = oracle.DESCRIPTORS[self.descriptor]
         q = features(positions, cell, (True, True, True), species, self.block)
+        n_species = len(self.elements)
+        if self.pooled:
+            q, n_species = q.mean(axis=0, keepdims=True), 1
         scaling = _scaling(q, species) if self.core == "scaled" else None
         if scaling:
             q = (q - scaling["shift"][species]) * scaling["scale"][species]
-        regressor = REGRESSORS[self.regressor](np.random.default_rng(5), q, len(self.elements))
+        regressor = REGRESSORS[self.regressor](np.random.default_rng(5), q, n_species)
         data = {"name": str(self), "elements": self.elements, "E0": E0[: len(self.elements)]}
         data |= {"core": CORES[self.core], "scaling": scaling}
+        data |= {"pooling": "structure" if self.pooled else "atom"}
         return Model(data | {"descriptor": self.block, "regressor": regressor})
 
     @cached_property
@@ -97,7 +109,8 @@ def _scaling(q: np.ndarray, species: np.ndarray) -> dict:
     """Features of each species shifted by their mean, scaled by their range (or 1)."""
     of_species = [q[species == s] for s in range(max(species) + 1)]
     spread = np.array([np.ptp(own, axis=0) for own in of_species])
-    scale = np.where(spread > 0.0, 1.0 / np.where(spread > 0.0, spread, 1.0), 1.0)
+    spread = np.where(spread > 1e-9, spread, 1.0)
+    scale = 1.0 / spread
     shift = np.array([own.mean(axis=0) for own in of_species])
     return {"shift": np.round(shift, 6), "scale": np.round(scale, 6)}
 

@@ -13,12 +13,14 @@ from itertools import pairwise
 
 import numpy as np
 
-# Å; "far" reaches beyond every descriptor's cutoff; "scaled" has no core, but scaled features.
+# Å; "far" reaches beyond every descriptor's cutoff; "scaled" has no core, but scaled features, and
+# "pooled" the mean of all atoms' features.
 CORES = {
     "bare": None,
     "zbl": {"type": "zbl", "inner": 1.7, "outer": 2.9},
     "far": {"type": "zbl", "inner": 2.1, "outer": 5.4},
     "scaled": None,
+    "pooled": None,
 }
 
 
@@ -26,12 +28,14 @@ CORES = {
 class Described:
     """blocks: by name; "one" is for one element, all others for two, "two" the plainest of them.
     cutoffs: (S, S) Å of a block. kinks: other radii (Å) where a block is not smooth.
-    jumps: blocks that are not even continuous."""
+    jumps: blocks that are not even continuous.
+    bulk: only for structures that are periodic in all directions."""
 
     blocks: dict[str, dict]
     cutoffs: Callable[[dict], np.ndarray]
     kinks: Callable[[dict], list[float]] = lambda block: []
     jumps: tuple[str, ...] = ()
+    bulk: bool = False
 
 
 def _bispectrum(**changes) -> dict:
@@ -86,6 +90,15 @@ def _acsf_kinks(block: dict) -> list[float]:
     return [r * share for r in sorted(radii) for share in {block["inner"], 1.0}]
 
 
+def _kruglov(elements: int, **options) -> dict:
+    functions = _acsf("cosine", 0.0, elements)
+    return functions | {"type": "kruglov", "r_cut": 4.3, "sigma": 0.1, "delta": 0.08} | options
+
+
+def _kruglov_cutoffs(block: dict) -> np.ndarray:
+    return np.maximum(_acsf_cutoffs(block), block["r_cut"])
+
+
 DESCRIPTORS = {
     "bispectrum": Described(
         blocks={
@@ -115,11 +128,18 @@ DESCRIPTORS = {
         cutoffs=_acsf_cutoffs,
         kinks=_acsf_kinks,
     ),
+    "kruglov": Described(
+        blocks={"one": _kruglov(1), "two": _kruglov(2), "wide": _kruglov(2, sigma=0.3, r_cut=3.6)},
+        cutoffs=_kruglov_cutoffs,
+        kinks=lambda block: [*_acsf_kinks(block), block["r_cut"]],
+        bulk=True,
+    ),
 }  # fmt: skip
 
 
 def _size(q: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.mean(q**2, axis=0))
+    size = np.sqrt(np.mean(q**2, axis=0))
+    return np.where(size > 1e-9, size, 1.0)
 
 
 def _random(rng: np.random.Generator, size: np.ndarray, n_species: int) -> np.ndarray:
@@ -160,4 +180,4 @@ REGRESSORS = {
 # Those whose energy is linear in their coefficients: design rows times these are the results.
 LINEAR = ("linear", "quadratic")
 # Tried on the plain mixture only, and one at a time.
-RARE = ("far", "scaled", "softplus", "silu")
+RARE = ("far", "scaled", "pooled", "softplus", "silu")

@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 from ase.data import atomic_numbers
 
-from . import acsf, bispectrum, neural_network, zbl
+from . import acsf, bispectrum, kruglov, neural_network, zbl
 
-DESCRIPTORS = {"acsf": acsf.features, "bispectrum": bispectrum.features}
+DESCRIPTORS = {
+    "acsf": acsf.features,
+    "bispectrum": bispectrum.features,
+    "kruglov": kruglov.features,
+}
 
 
 def regress(q, species, regressor: dict) -> np.ndarray:
@@ -29,10 +33,13 @@ def energies(data: dict, positions, cell, pbc, species) -> np.ndarray:
     species = np.asarray(species)
     block = data["descriptor"]
     q = DESCRIPTORS[block["type"]](positions, cell, pbc, species, block)
+    which = species
+    if data.get("pooling") == "structure":  # every atom has the energy of the mean atom
+        q, which = np.tile(q.mean(axis=0), (len(q), 1)), np.zeros_like(species)
     if (scaling := data.get("scaling")) is not None:
-        shift, scale = (np.array(scaling[key])[species] for key in ("shift", "scale"))
+        shift, scale = (np.array(scaling[key])[which] for key in ("shift", "scale"))
         q = (q - shift) * scale
-    e = np.array(data["E0"])[species] + regress(q, species, data["regressor"])
+    e = np.array(data["E0"])[species] + regress(q, which, data["regressor"])
     if (core := data.get("core")) is not None:
         numbers = np.array([atomic_numbers[s] for s in data["elements"]])[species]
         e = e + zbl.energies(positions, cell, pbc, numbers, core["inner"], core["outer"])

@@ -1,4 +1,4 @@
-"""mlpot properties."""
+"""mlpot properties, compare and order."""
 
 from __future__ import annotations
 
@@ -95,6 +95,72 @@ def properties(
         raise typer.Exit(1)
 
 
+def compare(
+    reference: Annotated[
+        Path,
+        typer.Option(
+            "--reference", "-r", help="JSON of reference values, as benchmarks/reference has."
+        ),
+    ],
+    models: Annotated[
+        list[Path] | None, typer.Argument(help="Model files, or a properties.json.")
+    ] = None,
+    lammps: Lammps = None,
+    name: Names = None,
+    element: Annotated[str | None, typer.Option(help="If the models do not say it.")] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Also show the potentials in the reference file.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder: comparison.md, properties.json.")
+    ] = None,
+    settings: Settings = None,
+) -> None:
+    """Compare crystal, elastic constants and vacancy with DFT: Table II of Zuo et al. (2020).
+
+    Example: mlpot compare Mo.json --reference zuo2020_properties.json --published
+    """
+    from mlpot.errors import InputError
+    from mlpot.files import write_atomic
+    from mlpot.generate import parse_structure
+    from mlpot.properties import compare as comparison
+    from mlpot.properties import show as shown
+    from mlpot.properties.methods import element_of, opened
+    from mlpot.properties.run import measure
+
+    earlier = {path: comparison.load_measured(path) for path in models or ()}
+    files = [path for path, measured in earlier.items() if measured is None]
+    element = element or element_of(files, lammps or ())
+    known = comparison.load_reference(reference, element)
+    columns = {f"{k} (published)": v for k, v in known.potentials.items()} if published else {}
+    for measured in earlier.values():
+        columns |= measured or {}
+    if files or lammps:
+        crystal = parse_structure(known.structure)
+        symbols = sorted(set(crystal.symbols))
+        with (
+            opened(files, lammps or (), symbols, name or ()) as methods,
+            progress_bar() as progress,
+        ):
+            found = measure(
+                crystal, methods, comparison.PROPERTIES, parse(settings), None, progress
+            )
+        columns |= {m.name: m.to_dict() for m in found}
+        for line in shown.failures(found):
+            stderr.print(f"failed: {line}", style="yellow", markup=False, soft_wrap=True)
+        if output is not None:
+            shown.write(found, output, f"Properties of {known.structure}")
+    if not columns:
+        raise InputError("nothing to compare: name models, --lammps commands or --published")
+    rows = comparison.compare(known, columns)
+    title = f"{known.structure} against DFT"
+    stdout.print(comparison.table(rows, title))
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+        page = comparison.markdown(rows, title, known.source)
+        stdout.print(str(write_atomic(output / "comparison.md", page)), soft_wrap=True)
+
+
 def parse(settings: list[str] | None) -> dict[str, dict[str, Any]]:
     """{"vacancy": {"images": 9}} of ["vacancy.images=9"]; values are read as YAML."""
     import yaml
@@ -130,4 +196,52 @@ def _list() -> None:
     stdout.print(table, markup=False)
 
 
-COMMANDS = [properties]
+def order(
+    files: Annotated[list[Path], typer.Argument(help="Files of structures, any that ASE reads.")],
+    atoms: Annotated[bool, typer.Option("--atoms", help="Also a line for each atom.")] = False,
+    smooth: Annotated[
+        bool, typer.Option("--smooth", help="The form in potentials: tapered, broader Gaussians.")
+    ] = False,
+    r_max: Annotated[
+        float | None, typer.Option(help="Å; default 10, with --smooth the cutoff, 6.")
+    ] = None,
+    delta: Annotated[float, typer.Option(help="Width of a bin, Å.")] = 0.08,
+    sigma: Annotated[
+        float | None, typer.Option(help="Of the Gaussians, Å; default 0.03, with --smooth 0.1.")
+    ] = None,
+) -> None:
+    """Order parameters of structures, as USPEX defines them: high in crystals, low in glasses.
+
+    The mean over the atoms (A_order) and that of the whole structure (S_order).
+    """
+    from ase.io import iread
+    from rich.table import Table
+
+    from mlpot.errors import InputError
+    from mlpot.order import R_MAX, SIGMA, smooth_order
+    from mlpot.order import order as by_uspex
+
+    table = Table("structure", *(["atom"] if atoms else []))
+    for head in ("mean of atoms", *([] if smooth else ["structure"])):
+        table.add_column(head, justify="right")
+    for file in files:
+        try:
+            frames = list(iread(file, index=":"))
+        except Exception as error:  # each of ASE's readers has its own
+            raise InputError(f"{file}: ASE cannot read it: {error}") from None
+        for k, frame in enumerate(frames):
+            frame.info.setdefault("source", f"{file}, frame {k}")
+            if smooth:
+                found = smooth_order(frame, r_max or 6.0, delta, sigma or 0.1)
+            else:
+                found = by_uspex(frame, r_max or R_MAX, delta, sigma or SIGMA)
+            name = f"{file.name} {k} {frame.get_chemical_formula()}"
+            last = [] if found.structure is None else [f"{found.structure:.4f}"]
+            table.add_row(name, *([""] if atoms else []), f"{found.mean:.4f}", *last)
+            for i, (symbol, p) in enumerate(zip(frame.symbols, found.atoms, strict=True)):
+                if atoms:
+                    table.add_row("", f"{i} {symbol}", f"{p:.4f}")
+    stdout.print(table)
+
+
+COMMANDS = [properties, compare, order]

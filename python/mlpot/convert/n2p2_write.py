@@ -57,6 +57,8 @@ def _check_expressible(data: dict) -> None:
             refuse(f"{key!r}")
     if (activation := data["regressor"]["activation"]) not in ACTIVATIONS.values():
         refuse(f"the activation {activation!r}, only {', '.join(ACTIVATIONS.values())}")
+    if data["pooling"] != "atom":
+        refuse(f"pooling {data['pooling']!r}, only 'atom'")
     if not data["regressor"]["layers"]:
         refuse("a network without hidden layers")
     if len({row[0] for row in _rows(data)}) < len(data["elements"]):

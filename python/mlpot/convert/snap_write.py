@@ -42,6 +42,8 @@ def _check_expressible(data: dict, stem: Path) -> None:
     for key in ("pair", "scaling"):
         if data[key] is not None:
             refuse(f"{key!r}")
+    if data["pooling"] != "atom":
+        refuse(f"pooling {data['pooling']!r}, only 'atom'")
     if data["core"] is not None and data["core"]["type"] != "zbl":
         refuse(f"the core {data['core']['type']!r}, only 'zbl'")
     if data["core"] is not None and data["core"]["inner"] <= 0:

@@ -8,7 +8,7 @@ M. Born and K. Huang (1954), F. Mouhat and F.-X. Coudert, Phys. Rev. B 90, 22410
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from ase import Atoms
@@ -21,6 +21,7 @@ from mlpot.generate.cells import rotations
 from mlpot.properties.base import PropertyError, Result, quantity
 from mlpot.properties.relax import STRESS, relax_atoms
 
+KINK = 0.005  # of the largest constant: what a smooth σ(ε) never deviates from its cubic
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 
@@ -67,10 +68,15 @@ def elastic(
     if np.abs(rest).max() > 2 * STRESS:
         worst = np.abs(rest).max() / GPa
         raise PropertyError(f"the crystal is not relaxed: its stress is {worst:.2g} GPa")
-    columns = [_slope(crystal, calculator, j, np.array(strains), fmax, rest) for j in range(6)]
-    measured = np.column_stack(columns) / GPa
+    fits = [_slope(crystal, calculator, j, np.array(strains), fmax, rest) for j in range(6)]
+    measured = np.column_stack([slope for slope, _ in fits]) / GPa
     constants = symmetrised(measured, crystal)
-    return from_constants(constants, float(np.abs(constants - measured).max()))
+    found = from_constants(constants, float(np.abs(constants - measured).max()))
+    kink = max(residual for _, residual in fits) / GPa
+    if kink < KINK * np.abs(constants).max():
+        return found
+    kinked = f"the stress has a kink at rest: constants depend on the strains by {kink:.1g} GPa"
+    return replace(found, problems=(*found.problems, kinked))
 
 
 def from_constants(c: np.ndarray, asymmetry: float = 0.0) -> Elastic:
@@ -127,7 +133,7 @@ def is_cubic(c: np.ndarray) -> bool:
 
 
 def _slope(crystal, calculator, j: int, strains, fmax: float, rest: np.ndarray) -> np.ndarray:
-    """(6,) ∂σ/∂ε_j at zero; eV/Å³."""
+    """(6,) ∂σ/∂ε_j at zero, and the largest misfit of the cubic over the largest strain; eV/Å³."""
     stresses = []
     for strain in strains:
         deformation = voigt_6_to_full_3x3_strain(strain * np.eye(6)[j])  # 1 + ε
@@ -136,9 +142,11 @@ def _slope(crystal, calculator, j: int, strains, fmax: float, rest: np.ndarray) 
         what = f"atoms at strain {strain:g} along {j + 1}"
         atoms = relax_atoms(atoms, calculator, fmax, what=what)
         stresses.append(atoms.get_stress())
-    strains, stresses = np.append(strains, 0.0), np.array([*stresses, rest])
-    degree = min(3, len(strains) - 1)
-    return np.polynomial.polynomial.polyfit(strains / 0.01, stresses, degree)[1] / 0.01
+    scale = np.abs(strains).max()
+    x, stresses = np.append(strains, 0.0) / scale, np.array([*stresses, rest])
+    powers = np.vander(x, min(4, len(x)), increasing=True)
+    cubic = np.linalg.lstsq(powers, stresses, rcond=None)[0]
+    return cubic[1] / scale, float(np.abs(stresses - powers @ cubic).max()) / scale
 
 
 def _index(i: int, j: int) -> tuple[int, int]:

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ase.calculators.calculator import BaseCalculator
+from ase.data import atomic_numbers
 
 from mlpot.calculator import MLPotCalculator
 from mlpot.errors import InputError
 from mlpot.lammps import LammpsCalculator
+from mlpot.model import Model
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,15 @@ def opened(
     finally:
         for method in found:
             method.close()
+
+
+def element_of(models: Sequence[Path], lammps: Sequence[str]) -> str | None:
+    """The one element of the first potential, None if it has several or does not say."""
+    if models:
+        elements = Model.load(models[0]).elements
+        return elements[0] if len(elements) == 1 else None
+    last = [line.split()[-1] for line in lammps if line.split()[:1] == ["pair_coeff"]]
+    return last[0] if last and last[0] in atomic_numbers else None
 
 
 def potentials(lines: Sequence[str]) -> list[list[str]]:

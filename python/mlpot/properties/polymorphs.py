@@ -15,14 +15,14 @@ from mlpot.generate.crystals import LATTICES, parse_structure
 from mlpot.properties.base import PropertyError, Result, quantity
 from mlpot.properties.relax import relax_cell
 
-# Neighbours within 1.1 and 1.7 times the distance of the nearest: no two structures have the same.
+# Neighbours within 1.1 and 1.8 times the distance of the nearest: no two structures have the same.
 NEIGHBOURS = {
     "bcc": (8, 26),
-    "fcc": (12, 18),
-    "hcp": (12, 20),
+    "fcc": (12, 42),
+    "hcp": (12, 38),
     "diamond": (4, 16),
     "wurtzite": (4, 17),
-    "sc": (6, 18),
+    "sc": (6, 26),
 }
 # The one of lowest energy, by which Zuo et al. (2020) judge how potentials extrapolate.
 OF_THE_PAPER = {"fcc": "bcc", "bcc": "fcc", "hcp": "fcc", "diamond": "wurtzite"}
@@ -89,7 +89,7 @@ def polymorphs(
 def structure_of(crystal: Atoms) -> str | None:
     """The name of the crystal's structure by NEIGHBOURS, None for any other."""
     distances = _distances(crystal)
-    counts = tuple(round((distances < x).sum() / len(crystal)) for x in (1.1, 1.7))
+    counts = tuple(round((distances < x).sum() / len(crystal)) for x in (1.1, 1.8))
     return next((name for name, known in NEIGHBOURS.items() if known == counts), None)
 
 
