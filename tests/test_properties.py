@@ -20,7 +20,7 @@ from mlpot.lammps import LammpsCalculator
 from mlpot.properties import PROPERTIES, PropertyError, delta_eos, eos, lattice, polymorphs
 from mlpot.properties import show as shown
 from mlpot.properties.eos import birch_murnaghan, fitted
-from mlpot.properties.methods import Method, potentials
+from mlpot.properties.methods import Method
 from mlpot.properties.polymorphs import structure_of
 from mlpot.properties.run import choose, measure
 
@@ -165,11 +165,12 @@ def test_one_command_measures_side_by_side(run, tmp_path):
     folder = tmp_path / "out"
     sutton = ["pair_style eam", "pair_coeff * * Cu_u3.eam"]
     words = ["--structure", "fcc:Cu", "--only", "elastic,eos,vacancy,polymorphs", "-o", folder]
+    words += ["--set", "vacancy.supercell=32", "--set", "polymorphs.structures=[bcc, hcp]"]
     result = run(*words, *lammps(COPPER), *lammps(sutton), "--name", "Mishin")
     assert result.exit_code == 0, result.output
     values = json.loads((folder / "properties.json").read_text())
-    assert list(values) == ["Mishin", "eam"]
-    for method, (a, c11) in {"Mishin": (3.615, 169.9), "eam": (3.615, 167.3)}.items():
+    assert list(values) == ["Mishin", "eam Cu_u3.eam"]
+    for method, (a, c11) in {"Mishin": (3.615, 169.9), "eam Cu_u3.eam": (3.615, 167.3)}.items():
         of = values[method]
         assert of["lattice_constant_A"] == pytest.approx(a, abs=2e-3)
         assert of["c11_GPa"] == pytest.approx(c11, rel=0.01)
@@ -181,7 +182,7 @@ def test_one_command_measures_side_by_side(run, tmp_path):
         assert of["polymorph_meV_per_atom"] > 0
         assert of["settings"]["vacancy"]["images"] == 7
     deltas = [values[m]["delta_eos_meV_per_atom"] for m in values]
-    assert deltas[0]["eam"] == deltas[1]["Mishin"] > 0
+    assert deltas[0]["eam Cu_u3.eam"] == deltas[1]["Mishin"] > 0
     report = (folder / "report.md").read_text()
     for name in ("eos", "vacancy", "polymorphs"):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -233,7 +234,7 @@ def test_any_ase_calculator_is_a_method():
             ["-s", "fcc:Cu", "--only", "elastic", "--set", "eos.points=9", *lammps(COPPER)],
             ["settings of eos, which is not computed"],
         ),
-        (["-s", "fcc:Cu", "--lammps", "pair_coeff * * 1 1"], ["there is no pair_style"]),
+        (["-s", "fcc:Cu", "--lammps", "pair_coeff * * 1 1"], ["begin with a pair_style"]),
         (["-s", "fcc:Cu", "--lammps", "pair_style eam/aloy"], ["LAMMPS: Unrecognized pair style"]),
         (["-s", "fcc:Cu", "no.json"], ["no.json: no such file"]),
         (["-s", "fcc:Cu", *lammps(COPPER), "--name", "a", "--name", "b"], ["2 names for 1"]),
@@ -252,12 +253,6 @@ def test_list_shows_settings(run):
     assert result.exit_code == 0
     assert all(p.name in result.output for p in PROPERTIES)
     assert "images = 7" in result.output
-
-
-def test_commands_are_divided_at_pair_styles():
-    lines = ["pair_style a", "pair_coeff 1", "mass 1 2", "pair_style b", "pair_coeff 2"]
-    assert potentials(lines) == [lines[:3], lines[3:]]
-    assert potentials([]) == []
 
 
 def test_settings_are_read_as_yaml():

@@ -38,12 +38,12 @@ def methods_of(
     """
     taken: set[str] = set()
     for model in models:
-        yield _unique(model.name, taken), model
+        yield unique_name(model.name, taken), model
     symbols = {symbol for atoms in frames for symbol in atoms.symbols}
     for potential in parse_potentials(lammps, sorted(symbols)) if lammps else ():
         calculator = potential.calculator()
         try:
-            yield _unique(potential.name, taken), calculator
+            yield unique_name(potential.name, taken), calculator
         finally:
             calculator.engine.close()
 
@@ -56,7 +56,8 @@ def _is_model(path: Path) -> bool:
         return False
 
 
-def _unique(name: str, taken: set[str]) -> str:
+def unique_name(name: str, taken: set[str]) -> str:
+    """The name, with a number where it is among those taken, to which it is added."""
     number, unique = 1, name
     while unique in taken:
         number += 1

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ase.calculators.calculator import BaseCalculator
-from ase.data import atomic_numbers
 
 from mlpot.calculator import MLPotCalculator
 from mlpot.errors import InputError
-from mlpot.lammps import LammpsCalculator
+from mlpot.evaluation import unique_name
+from mlpot.lammps import LammpsCalculator, parse_potentials
 from mlpot.model import Model
 
 
@@ -25,66 +24,45 @@ class Method:
     calculator: BaseCalculator
     description: str = ""
 
-    def close(self) -> None:
-        """End the LAMMPS instance it may have."""
-        if isinstance(self.calculator, LammpsCalculator):
-            self.calculator.engine.close()
-
 
 @contextmanager
 def opened(
     models: Sequence[Path], lammps: Sequence[str], elements: list[str], names: Sequence[str] = ()
 ) -> Iterator[list[Method]]:
-    """Methods of model files, then of LAMMPS commands: each `pair_style` begins another.
+    """Methods of model files, then of LAMMPS commands (see `parse_potentials`).
 
-    elements: symbols of LAMMPS' types. names: of the first ones; the others are called after their
-    file or pair style. Raises InputError for what cannot be loaded, and where there is nothing.
+    elements: those of the structures. names: of the first methods; the others have the model's or
+    pair style's. Raises InputError for what cannot be loaded, and where there is nothing.
     """
-    groups = potentials(lammps)
-    if not models and not groups:
+    potentials = parse_potentials(lammps, elements) if lammps else []
+    if not models and not potentials:
         raise InputError("nothing to measure: name a model file, or give --lammps commands")
-    if len(names) > len(models) + len(groups):
-        raise InputError(f"{len(names)} names for {len(models) + len(groups)} potentials")
-    found = []
-    for path in models:
-        calculator = MLPotCalculator(path)
-        if missing := sorted(set(elements) - set(calculator.model.elements)):
-            known = ", ".join(calculator.model.elements)
-            raise InputError(f"{path}: a model of {known}, which has not {', '.join(missing)}")
-        found.append(Method(Path(path).stem, calculator, str(path)))
-    for commands in groups:
-        calculator = LammpsCalculator(commands, elements)
-        found.append(Method(_called(commands), calculator, "; ".join(commands)))
-    wanted = [*names, *(method.name for method in found[len(names) :])]
-    unique = _unique(wanted, [method.description for method in found])
-    try:
-        yield [replace(method, name=name) for name, method in zip(unique, found, strict=True)]
-    finally:
-        for method in found:
-            method.close()
+    if len(names) > len(models) + len(potentials):
+        raise InputError(f"{len(names)} names for {len(models) + len(potentials)} potentials")
+    with ExitStack() as stack:
+        found = []
+        for path in models:
+            calculator = MLPotCalculator(path)
+            _covers(calculator.model.elements, elements, str(path))
+            found.append(Method(calculator.model.name, calculator, str(path)))
+        for potential in potentials:
+            _covers(potential.elements, elements, f"--lammps {potential.name}")
+            calculator = potential.calculator()
+            stack.callback(calculator.engine.close)
+            found.append(Method(potential.name, calculator, "; ".join(potential.commands)))
+        taken: set[str] = set()
+        wanted = [*names, *(method.name for method in found[len(names) :])]
+        pairs = zip(found, wanted, strict=True)
+        yield [replace(method, name=unique_name(name, taken)) for method, name in pairs]
 
 
 def element_of(models: Sequence[Path], lammps: Sequence[str]) -> str | None:
     """The one element of the first potential, None if it has several or does not say."""
     if models:
         elements = Model.load(models[0]).elements
-        return elements[0] if len(elements) == 1 else None
-    last = [line.split()[-1] for line in lammps if line.split()[:1] == ["pair_coeff"]]
-    return last[0] if last and last[0] in atomic_numbers else None
-
-
-def potentials(lines: Sequence[str]) -> list[list[str]]:
-    """LAMMPS commands, divided where a pair_style begins another potential."""
-    groups: list[list[str]] = []
-    for line in (line.strip() for line in lines if line.strip()):
-        started = groups and any(other.startswith("pair_style") for other in groups[-1])
-        if not groups or (started and line.split()[0] == "pair_style"):
-            groups.append([])
-        groups[-1].append(line)
-    for commands in groups:
-        if not any(line.split()[0] == "pair_style" for line in commands):
-            raise InputError(f"--lammps {commands[0]!r}: there is no pair_style")
-    return groups
+    else:
+        elements = parse_potentials(lammps, [])[0].elements if lammps else []
+    return elements[0] if len(elements) == 1 else None
 
 
 def as_commands(calculator: BaseCalculator, elements: list[str], folder: Path) -> list[str]:
@@ -101,21 +79,6 @@ def as_commands(calculator: BaseCalculator, elements: list[str], folder: Path) -
     raise InputError(f"{type(calculator).__name__} cannot run in LAMMPS")
 
 
-def _called(commands: list[str]) -> str:
-    line = next(line for line in commands if line.startswith("pair_style"))
-    return [*line.split(), "?"][1]
-
-
-def _unique(names: list[str], descriptions: list[str]) -> list[str]:
-    """The names, those that are there twice with a file of their description, or a number."""
-    unique: list[str] = []
-    for i, name in enumerate(names):
-        if names.count(name) > 1:
-            files = re.findall(r"[^\s/\"]+(?=\.\w+)", descriptions[i])
-            name = f"{name} {files[0]}" if files else name
-        first, number = name, 1
-        while name in unique:
-            number += 1
-            name = f"{first} ({number})"
-        unique.append(name)
-    return unique
+def _covers(known: list[str], needed: list[str], where: str) -> None:
+    if missing := sorted(set(needed) - set(known)):
+        raise InputError(f"{where}: of {', '.join(known)}, has not {', '.join(missing)}")

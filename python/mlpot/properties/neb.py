@@ -72,6 +72,8 @@ def by_lammps(
     elements = sorted(set(start.symbols))
     if isinstance(calculator, LammpsCalculator):
         elements = calculator.engine.elements
+        if calculator.engine.units != "metal":
+            raise PropertyError("route lammps: needs units metal")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         commands = as_commands(calculator, elements, folder)
