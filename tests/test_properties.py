@@ -265,3 +265,10 @@ def test_settings_are_read_as_yaml():
 def test_all_is_more_than_the_usual():
     assert choose(["all"]) == list(PROPERTIES)
     assert choose() == [p for p in PROPERTIES if p.usual]
+    names = [p.name for p in choose((), bulk("NaCl", "rocksalt", a=5.6))]
+    assert "elastic" in names
+    assert not {"vacancy", "polymorphs", "md"} & set(names)
+
+
+def test_rows_of_several_methods_keep_their_order():
+    assert shown._merged([["a", "c"], ["a", "b", "c", "d"], ["e"]]) == ["e", "a", "b", "c", "d"]

@@ -57,10 +57,10 @@ PROPERTIES = (
     Property("lattice", lattice),
     Property("elastic", elastic),
     Property("eos", eos, plot=_eos.plot, between=_eos.between),
-    Property("vacancy", vacancy, plot=_vacancy.plot),
+    Property("vacancy", vacancy, plot=_vacancy.plot, of_elements=True),
     Property("surfaces", surfaces, plot=_surfaces.plot),
     Property("phonons", phonons, plot=_phonons.plot, usual=False),
-    Property("polymorphs", polymorphs, plot=_polymorphs.plot),
+    Property("polymorphs", polymorphs, plot=_polymorphs.plot, of_elements=True),
     Property("md", md, plot=_md.plot, usual=False),
     Property("thermal_expansion", thermal_expansion, plot=_thermal_expansion.plot, usual=False),
 )

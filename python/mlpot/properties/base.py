@@ -74,7 +74,8 @@ class Property:
     the calculator of a second method; both may be None. It raises PropertyError where there is no
     right number.
     plot(results by model's name) -> PNG. between(a, b): quantities that compare two methods'
-    results, such as {"delta_eos_meV_per_atom": 0.3}. usual: computed without being asked for.
+    results, such as {"delta_eos_meV_per_atom": 0.3}. usual: computed without being asked for;
+    of_elements: only of crystals of one element.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Property:
     plot: Callable[[dict[str, Any]], bytes] | None = None
     between: Callable[[Any, Any], dict[str, float]] | None = None
     usual: bool = True
+    of_elements: bool = False
 
     def settings(self) -> dict[str, Any]:
         """Names of all settings and their defaults."""

@@ -41,10 +41,11 @@ class Measured:
         return values | {"settings": self.settings, "failures": self.failures}
 
 
-def choose(only: Iterable[str] = ()) -> list[Property]:
+def choose(only: Iterable[str] = (), crystal: Atoms | None = None) -> list[Property]:
     """The properties of these names in the order of PROPERTIES; the usual ones without a name.
 
-    A word may list several: "elastic,vacancy"; "all" is all. Raises InputError.
+    A word may list several: "elastic,vacancy"; "all" is all. crystal: without a name, only what it
+    can have. Raises InputError.
     """
     known = {p.name: p for p in PROPERTIES}
     asked = [name.strip() for words in only for name in words.split(",") if name.strip()]
@@ -53,7 +54,8 @@ def choose(only: Iterable[str] = ()) -> list[Property]:
             hint = did_you_mean(name, known)
             raise InputError(f"property {name!r}: must be among {', '.join(known)}{hint}")
     if not asked:
-        return [p for p in PROPERTIES if p.usual]
+        mixed = crystal is not None and len(set(crystal.symbols)) > 1
+        return [p for p in PROPERTIES if p.usual and not (mixed and p.of_elements)]
     return [p for p in PROPERTIES if p.name in asked or "all" in asked]
 
 
@@ -71,7 +73,7 @@ def measure(
     properties that compare with one. What a potential does not have ends in `failures`. Raises
     InputError for names and settings that do not exist, before anything is computed.
     """
-    chosen = choose(only)
+    chosen = choose(only, crystal)
     lattice, settings = PROPERTIES[0], dict(settings or {})
     chosen = [lattice, *(p for p in chosen if p is not lattice)]
     complete = {p.name: p.with_defaults(settings.pop(p.name, {})) for p in chosen}

@@ -19,18 +19,30 @@ def cells(found: list[Measured]) -> Rows:
     """One row a quantity that any method has; "failed" where the property failed, "-" if absent."""
     rows: Rows = []
     for p in PROPERTIES:
+        shown = {m.name: m.results[p.name].rows() for m in found if p.name in m.results}
         values: dict[tuple[str, str], dict[str, str]] = {}
-        for measured in found:
-            if p.name in measured.results:
-                for label, unit, digits, value in measured.results[p.name].rows():
-                    texts = values.setdefault((label, unit), {})
-                    texts[measured.name] = text_of(value, digits)
-        if not values and any(p.name in measured.failures for measured in found):
-            values[p.name, ""] = {}
-        for (label, unit), texts in values.items():
+        for name, quantities in shown.items():
+            for label, unit, digits, value in quantities:
+                values.setdefault((label, unit), {})[name] = text_of(value, digits)
+        heads = _merged([[row[:2] for row in quantities] for quantities in shown.values()])
+        if not heads and any(p.name in m.failures for m in found):
+            heads = [(p.name, "")]
+        for head in heads:
             missing = {m.name: "failed" if p.name in m.failures else "-" for m in found}
-            rows.append((p.name, label, unit, list((missing | texts).values())))
+            rows.append((p.name, *head, list((missing | values.get(head, {})).values())))
     return rows
+
+
+def _merged(lists: list[list]) -> list:
+    """All members once, each behind those it follows in its own list."""
+    merged: list = []
+    for members in lists:
+        place = 0
+        for member in members:
+            if member not in merged:
+                merged.insert(place, member)
+            place = merged.index(member) + 1
+    return merged
 
 
 def text_of(value: Any, digits: int) -> str:
