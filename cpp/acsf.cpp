@@ -46,7 +46,7 @@ class SymmetryFunctions : public Descriptor<Real> {
         backprop_radial(plan_.radial[g], env, dE_dq, slope);
     for (int g = 0; g < plan_.angular.used(); g++)
       if (plan_.angular[g].center == env.species)
-        angular_.backprop(plan_.angular[g], env, dE_dq, dE_dr, slope);
+        angular_.backprop(plan_.angular[g], dE_dq, dE_dr, slope);
     for (int k = 0; k < env.n; k++) {
       const Real along = slope[k] / env.distance[k];
       for (int axis = 0; axis < 3; axis++) dE_dr[k][axis] += along * env.r[k][axis];

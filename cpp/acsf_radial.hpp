@@ -49,38 +49,67 @@ class RadialParts {
                    df_.begin() + k, stride, t + k, dt + k);
   }
 
-  // t and dt/d(r^2) of a chunk of squared distances, at [eta * chunk + i].
-  void of_squares(const RadialSet& set, const Eta* eta, const Real* squared, Real* t,
-                  Real* dt) const {
-    if (cutoff_ != cosine || inner_ != 0.0 || set.r_s != 0.0) {
-      Real r[chunk], f[chunk], df[chunk];
+  // f_c and d ln f_c/dr.
+  void log_cutoff(Real r, double r_cut, Real& f, Real& slope) const {
+    cutoff(r, r_cut, f, slope);
+    slope = over(slope, f);
+  }
+
+  // Of a chunk of squared distances: (r - r_s)^2, (r - r_s)/r, f_c and d ln f_c/d(r^2).
+  void of_squares(const RadialSet& set, const Real* squared, Real* s, Real* ratio, Real* f,
+                  Real* slope) const {
+    if (cutoff_ == cosine && inner_ == 0.0 && set.r_s == 0.0) {  // without a square root
       for (int i = 0; i < chunk; i++) {
-        r[i] = sqrt(squared[i]);
-        cutoff(r[i], set.r_cut, f[i], df[i]);
-      }
-      of_distances(set, eta, chunk, r, f, df, chunk, t, dt);
-      for (int i = 0; i < chunk; i++) {
-        const Real half_inverse = Real(0.5) / r[i];
-        for (int e = 0; e < set.n; e++) dt[e * chunk + i] *= half_inverse;
+        s[i] = squared[i];
+        ratio[i] = Real(1.0);
+        cosine_cutoff_of_square(squared[i], set.r_cut * set.r_cut, f[i], slope[i]);
+        slope[i] = over(slope[i], f[i]);
       }
       return;
     }
-    Real f[chunk], df[chunk], first[chunk];  // without a square root
     for (int i = 0; i < chunk; i++) {
-      cosine_cutoff_of_square(squared[i], set.r_cut * set.r_cut, f[i], df[i]);
-      first[i] = exp(Real(-eta[0].value) * squared[i]);
+      const Real r = sqrt(select(squared[i] > Real(1e-12), squared[i], Real(1e-12)));
+      const Real inverse = Real(1.0) / r, shifted = r - Real(set.r_s);
+      s[i] = shifted * shifted;
+      ratio[i] = shifted * inverse;
+      log_cutoff(r, set.r_cut, f[i], slope[i]);
+      slope[i] *= Real(0.5) * inverse;
     }
-    for (int e = 0; e < set.n; e++)
-      for (int i = 0; i < chunk; i++) {
-        const Real x = eta[e].multiple ? power(first[i], eta[e].multiple)
-                                       : exp(Real(-eta[e].value) * squared[i]);
-        t[e * chunk + i] = x * f[i];
-        dt[e * chunk + i] = x * (df[i] - Real(eta[e].value) * f[i]);
-      }
+  }
+
+  // exp(-eta s) of a chunk for each of the etas: [n_eta][chunk].
+  void gaussians(const RadialSet& set, const Eta* eta, const Real* s, Real* t) const {
+    Real first[chunk];
+    for (int i = 0; i < chunk; i++) first[i] = exp(Real(-eta[0].value) * s[i]);
+    for (int e = 0; e < set.n; e++, t += chunk) {
+      if (eta[e].multiple) raise(first, eta[e].multiple, t);
+      else
+        for (int i = 0; i < chunk; i++) t[i] = exp(Real(-eta[e].value) * s[i]);
+    }
   }
 
  private:
   enum { cosine, tanh3 };
+
+  // d ln f from df; 0 where f has vanished.
+  static Real over(Real df, Real f) {
+    const auto vanished = f < Real(1e-290);
+    return select(vanished, Real(0.0), df / select(vanished, Real(1.0), f));
+  }
+
+  // x^n of a chunk for n > 0, by repeated squaring.
+  static void raise(const Real* x, int n, Real* result) {
+    Real square[chunk];
+    for (int i = 0; i < chunk; i++) square[i] = x[i];
+    for (; n % 2 == 0; n /= 2)
+      for (int i = 0; i < chunk; i++) square[i] = square[i] * square[i];
+    for (int i = 0; i < chunk; i++) result[i] = square[i];
+    for (n /= 2; n > 0; n /= 2) {
+      for (int i = 0; i < chunk; i++) square[i] = square[i] * square[i];
+      if (n % 2)
+        for (int i = 0; i < chunk; i++) result[i] = result[i] * square[i];
+    }
+  }
 
   // f_c of every neighbour, unless they are those of the last call.
   void cutoffs(const Batch<Real>& env, double r_cut) {

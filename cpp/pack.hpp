@@ -9,6 +9,9 @@
 
 #include <cstdint>
 #include <type_traits>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
 #include "isa.hpp"
 
@@ -95,23 +98,29 @@ inline Pack<W> select(typename Pack<W>::Mask condition, Pack<W> yes, Pack<W> no)
   return condition ? yes.v : no.v;
 }
 
-// Whether a comparison held in a lane.
+// The lanes in which a comparison held, as bits.
 template <class Mask>
-inline bool is_set(const Mask& mask, int lane) {
-  if constexpr (std::is_integral_v<Mask>) return mask;
-  else return mask[lane];
+inline unsigned lanes_of(const Mask& mask) {
+  if constexpr (std::is_integral_v<Mask>) return mask ? 1 : 0;
+#if defined(__AVX512F__)
+  else if constexpr (sizeof mask == 64) return _mm512_movepi64_mask(reinterpret_cast<__m512i>(mask));
+#endif
+#if defined(__AVX2__)
+  else if constexpr (sizeof mask == 32)
+    return _mm256_movemask_pd(reinterpret_cast<__m256d>(mask));
+#endif
+  else {
+    unsigned lanes = 0;
+    for (unsigned lane = 0; lane < sizeof mask / 8; lane++) lanes |= mask[lane] ? 1u << lane : 0;
+    return lanes;
+  }
 }
 
-// Lane l is that of rows[row[l]]: each lane its own row.
 template <int W>
-inline Pack<W> take(const Pack<W>* rows, const int* row) {
-  Pack<W> x;
-  for (int lane = 0; lane < W; lane++) x.set(lane, rows[row[lane]][lane]);
-  return x;
-}
-template <int W>
-inline void put(Pack<W>* rows, const int* row, Pack<W> x) {
-  for (int lane = 0; lane < W; lane++) rows[row[lane]].set(lane, x[lane]);
+inline double sum_of_lanes(Pack<W> x) {
+  double sum = x[0];
+  for (int lane = 1; lane < W; lane++) sum += x[lane];
+  return sum;
 }
 
 template <int W>
