@@ -16,7 +16,7 @@ template <class Real>
 class SymmetryFunctions : public Descriptor<Real> {
  public:
   SymmetryFunctions(Block& block, int n_species)
-      : plan_(block, n_species), parts_(block), angular_(plan_, parts_) {}
+      : plan_(block, n_species), parts_(block), radial_(plan_, parts_), angular_(plan_, parts_) {}
 
   int size() const override { return plan_.size; }
   double r_cut(int a, int b) const override { return plan_.r_cut(a, b); }
@@ -24,11 +24,10 @@ class SymmetryFunctions : public Descriptor<Real> {
 
   void compute(const Batch<Real>& env, Real* q) override {
     for (int d = 0; d < plan_.size; d++) q[d] = Real(0.0);
-    parts_.start();
+    radial_.start();
     angular_.start();
-    slopes_.start();
     for (int g = 0; g < plan_.radial.used(); g++)
-      if (plan_.radial[g].center == env.species) compute_radial(plan_.radial[g], env, q);
+      if (plan_.radial[g].center == env.species) radial_.compute(plan_.radial[g], env, q);
     for (int g = 0; g < plan_.angular.used(); g++)
       if (plan_.angular[g].center == env.species) angular_.compute(plan_.angular[g], env, q);
   }
@@ -39,11 +38,11 @@ class SymmetryFunctions : public Descriptor<Real> {
       slope[k] = Real(0.0);
       for (int axis = 0; axis < 3; axis++) dE_dr[k][axis] = Real(0.0);
     }
+    radial_.start();
     angular_.start();
-    slopes_.start();
     for (int g = 0; g < plan_.radial.used(); g++)
       if (plan_.radial[g].center == env.species)
-        backprop_radial(plan_.radial[g], env, dE_dq, slope);
+        radial_.backprop(plan_.radial[g], env, dE_dq, slope);
     for (int g = 0; g < plan_.angular.used(); g++)
       if (plan_.angular[g].center == env.species)
         angular_.backprop(plan_.angular[g], dE_dq, dE_dr, slope);
@@ -54,32 +53,11 @@ class SymmetryFunctions : public Descriptor<Real> {
   }
 
  private:
-  void compute_radial(const RadialGroup& g, const Batch<Real>& env, Real* q) {
-    const int begin = env.begin[g.neighbor], end = env.begin[g.neighbor + 1], n_eta = g.parts.n;
-    Real *t = t_.grow(n_eta * env.n), *dt = slopes_.next(n_eta * env.n);
-    parts_.of_neighbors(g.parts, plan_.etas.begin() + g.parts.etas, env, begin, end, env.n, t, dt);
-    for (int e = 0; e < n_eta; e++) {
-      Real sum(0.0);
-      for (int k = begin; k < end; k++) sum += t[e * env.n + k];
-      q[plan_.features[g.features + e]] = sum;
-    }
-  }
-
-  void backprop_radial(const RadialGroup& g, const Batch<Real>& env, const Real* dE_dq,
-                       Real* slope) {
-    const Real* dt = slopes_.next(g.parts.n * env.n);
-    for (int e = 0; e < g.parts.n; e++) {
-      const Real w = dE_dq[plan_.features[g.features + e]];
-      for (int k = env.begin[g.neighbor]; k < env.begin[g.neighbor + 1]; k++)
-        slope[k] += w * dt[e * env.n + k];
-    }
-  }
-
   SymmetryFunctionPlan plan_;
   RadialParts<Real> parts_;
+  RadialGroups<Real> radial_;
   AngularGroups<Real> angular_;
-  Buffer<Real> t_, slope_;  // by neighbour
-  Kept<Real> slopes_;
+  Buffer<Real> slope_;  // by neighbour
 };
 
 template <class Real>

@@ -51,17 +51,15 @@ class AngularGroups {
   }
 
   // Adds to dE_dr and to slope, dE/d|r_j|.
-  void backprop(const AngularGroup& g, const Real* dE_dq, Real (*dE_dr)[3],
-                Real* slope) {
+  void backprop(const AngularGroup& g, const Real* dE_dq, Real (*dE_dr)[3], Real* slope) {
     prepare(g);
     for (int lane = 0; lane < Real::width; lane++) {
       pairs_.find_again(g);
       for (int e = 0; e < g.parts.n; e++)
         for (int a = 0; a < g.n_shape; a++) {
           const int feature = feature_of(g, e, a);
-          const Real dE_dG = feature < 0
-                                 ? Real(0.0)
-                                 : Real(shape(g, a).norm) * spread_lane(dE_dq[feature], lane);
+          const Real dE_dG =
+              feature < 0 ? Real(0.0) : Real(shape(g, a).norm) * spread_lane(dE_dq[feature], lane);
           grid_[e * g.n_shape + a] = dE_dG;
           sloped_[e * g.n_shape + a] = Real(shape(g, a).slope) * dE_dG;
         }
@@ -174,7 +172,6 @@ class AngularGroups {
   // P, Q and D of the pairs in the rows, and their dE/d(r_jk^2).
   void add_gradients(const AngularGroup& g, const Chunk& rows, int c) {
     Real by_s[chunk], by_f[chunk], by_cosine[chunk];
-    for (int p = 0; p < chunk; p++) by_s[p] = by_f[p] = by_cosine[p] = Real(0.0);
     for (int e = 0; e < g.parts.n; e += tile_e) switch (g.parts.n - e) {
         case 1: gradient_tile<1>(g, rows, e, by_s, by_f, by_cosine); break;
         case 2: gradient_tile<2>(g, rows, e, by_s, by_f, by_cosine); break;
@@ -186,8 +183,7 @@ class AngularGroups {
       pairs_.dE_dlnf.write(at, by_f[p]);
       pairs_.dE_dcosine.write(at, by_cosine[p]);
       pairs_.turn.write(at, by_cosine[p] * rows.cosine[p]);
-      if (!g.wide)
-        pairs_.dE_dsquared.write(at, rows.ratio[p] * by_s[p] + rows.slope[p] * by_f[p]);
+      if (!g.wide) pairs_.dE_dsquared.write(at, rows.ratio[p] * by_s[p] + rows.slope[p] * by_f[p]);
     }
   }
 
@@ -212,9 +208,11 @@ class AngularGroups {
       for (int x = 0; x < n_e; x++)
         for (int y = 0; y < step; y++) {
           const Real t = rows.t[(e + x) * chunk + p + y], tw = t * sum[x][y];
-          by_f[p + y] += tw;
-          by_s[p + y] -= Real(eta(g)[e + x].value) * tw;
-          by_cosine[p + y] += t * turned[x][y];
+          const bool first = e + x == 0;
+          const Real by_eta = Real(-eta(g)[e + x].value) * tw, by_turn = t * turned[x][y];
+          by_f[p + y] = first ? tw : by_f[p + y] + tw;
+          by_s[p + y] = first ? by_eta : by_s[p + y] + by_eta;
+          by_cosine[p + y] = first ? by_turn : by_cosine[p + y] + by_turn;
         }
     }
   }

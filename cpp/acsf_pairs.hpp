@@ -189,7 +189,7 @@ class NeighborPairs {
         cosine.write_lanes(next, c * (one[inverse] * column_[inverse][k]), lanes);
         s.write_lanes(next, one[s_own] + column_[s_own][k], lanes);
         f.write_lanes(next, one[f_own] * column_[f_own][k], lanes);
-        lanes_[word++] = static_cast<unsigned char>(lanes);
+        lanes_[word++] = static_cast<unsigned short>(lanes);
         next += __builtin_popcount(lanes);
       }
     }
@@ -202,9 +202,8 @@ class NeighborPairs {
     const Real turned = turn.read_lanes(next, lanes), by_s = dE_ds.read_lanes(next, lanes);
     const Real by_lnf = dE_dlnf.read_lanes(next, lanes);
     const Real by_squared = wide ? Real(0.0) : dE_dsquared.read_lanes(next, lanes);
-    const Real by_c =
-        dE_dcosine.read_lanes(next, lanes) * (one[inverse] * column_[inverse][k]) -
-        (by_squared + by_squared);
+    const Real by_c = dE_dcosine.read_lanes(next, lanes) * (one[inverse] * column_[inverse][k]) -
+                      (by_squared + by_squared);
     for (int axis = 0; axis < 3; axis++) {
       sums.r[axis] += by_c * column_[axis][k];
       by[axis][k] += by_c * one[axis];
@@ -220,13 +219,13 @@ class NeighborPairs {
   Counts counts_;
   Real* column_[n_columns];  // by neighbour: [vectors]
   int* slots_;               // of the batch, by neighbour
-  unsigned char* lanes_;     // which pairs count, by j and vector of k
+  unsigned short* lanes_;    // which pairs count, by j and vector of k
   int begin_, end_;          // vectors of the second species
   Buffer<Real> gradients_;
   Kept<Counts> kept_counts_;
   Kept<Real> kept_columns_;
   Kept<int> kept_slots_;
-  Kept<unsigned char> kept_lanes_;
+  Kept<unsigned short> kept_lanes_;
 };
 
 MLPOT_END_KERNELS

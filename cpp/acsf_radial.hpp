@@ -16,7 +16,6 @@ class Kept {
     used_ += n;
     return data_.extend(used_) + used_ - n;
   }
-  void give_back(int n) { used_ -= n; }  // of the last
 
  private:
   Buffer<T> data_;
@@ -26,7 +25,7 @@ class Kept {
 template <class Real>
 class RadialParts {
  public:
-  static constexpr int chunk = 8;  // distances at a time
+  static constexpr int chunk = 4;  // distances at a time
 
   explicit RadialParts(Block& block) {
     const char* const cutoffs[] = {"cosine", "tanh3", "polynomial"};
@@ -37,17 +36,6 @@ class RadialParts {
   }
 
   int smoothness() const { return cutoff_ == cosine ? 1 : 2; }
-
-  void start() { known_cut_ = 0.0; }  // before a new batch
-
-  // t and dt/dr of the neighbours begin .. end for each of the etas, at [eta * stride + slot].
-  void of_neighbors(const RadialSet& set, const Eta* eta, const Batch<Real>& env, int begin,
-                    int end, int stride, Real* t, Real* dt) {
-    cutoffs(env, set.r_cut);
-    for (int k = begin; k < end; k += chunk)
-      of_distances(set, eta, end - k < chunk ? end - k : chunk, env.distance + k, f_.begin() + k,
-                   df_.begin() + k, stride, t + k, dt + k);
-  }
 
   // f_c and d ln f_c/dr.
   void log_cutoff(Real r, double r_cut, Real& f, Real& slope) const {
@@ -111,31 +99,6 @@ class RadialParts {
     }
   }
 
-  // f_c of every neighbour, unless they are those of the last call.
-  void cutoffs(const Batch<Real>& env, double r_cut) {
-    if (known_cut_ == r_cut) return;
-    known_cut_ = r_cut;
-    f_.grow(env.n);
-    df_.grow(env.n);
-    for (int k = 0; k < env.n; k++) cutoff(env.distance[k], r_cut, f_[k], df_[k]);
-  }
-
-  void of_distances(const RadialSet& set, const Eta* eta, int n, const Real* r, const Real* f,
-                    const Real* df, int stride, Real* t, Real* dt) const {
-    Real d[chunk], first[chunk];
-    for (int i = 0; i < n; i++) {
-      d[i] = r[i] - Real(set.r_s);
-      first[i] = exp(Real(-eta[0].value) * d[i] * d[i]);
-    }
-    for (int e = 0; e < set.n; e++)
-      for (int i = 0; i < n; i++) {
-        const Real x = eta[e].multiple ? power(first[i], eta[e].multiple)
-                                       : exp(Real(-eta[e].value) * d[i] * d[i]);
-        t[e * stride + i] = x * f[i];
-        dt[e * stride + i] = x * (df[i] - Real(2.0 * eta[e].value) * d[i] * f[i]);
-      }
-  }
-
   void cutoff(Real r, double r_cut, Real& f, Real& df) const {
     switch (cutoff_) {
       case cosine: cosine_cutoff(r, inner_ * r_cut, r_cut, f, df); break;
@@ -146,8 +109,85 @@ class RadialParts {
 
   int cutoff_;
   double inner_;
-  Buffer<Real> f_, df_;  // by neighbour, for the cutoff
+};
+
+// The radial symmetry functions G = sum_j t_ij of a batch, forward and backward.
+template <class Real>
+class RadialGroups {
+ public:
+  RadialGroups(const SymmetryFunctionPlan& plan, const RadialParts<Real>& parts)
+      : plan_(plan), parts_(parts) {}
+
+  void start() {  // before the groups of a compute() or of a backprop()
+    kept_cutoffs_.start();
+    kept_t_.start();
+    known_cut_ = 0.0;
+  }
+
+  void compute(const RadialGroup& g, const Batch<Real>& env, Real* q) {
+    if (find_cutoffs(g, env))
+      for (int k = 0; k < env.n; k++)
+        parts_.log_cutoff(env.distance[k], g.parts.r_cut, f_[k], slope_of_lnf_[k]);
+    for_each_chunk(g, env, [&](int k, int n, Real* t) {
+      Real s[chunk];
+      for (int i = 0; i < chunk; i++) {
+        const Real d = env.distance[i < n ? k + i : k] - Real(g.parts.r_s);
+        s[i] = d * d;
+      }
+      parts_.gaussians(g.parts, eta(g), s, t);
+      for (int e = 0; e < g.parts.n; e++) {
+        Real sum(0.0);
+        for (int i = 0; i < n; i++) sum += t[e * chunk + i] *= f_[k + i];
+        q[plan_.features[g.features + e]] += sum;
+      }
+    });
+  }
+
+  // Adds to slope, dE/d|r_j|.
+  void backprop(const RadialGroup& g, const Batch<Real>& env, const Real* dE_dq, Real* slope) {
+    find_cutoffs(g, env);
+    for_each_chunk(g, env, [&](int k, int n, const Real* t) {
+      for (int i = 0; i < n; i++) {
+        Real by_lnf(0.0), by_s(0.0);
+        for (int e = 0; e < g.parts.n; e++) {
+          const Real wt = dE_dq[plan_.features[g.features + e]] * t[e * chunk + i];
+          by_lnf += wt;
+          by_s -= Real(eta(g)[e].value) * wt;
+        }
+        const Real d = env.distance[k + i] - Real(g.parts.r_s);
+        slope[k + i] += slope_of_lnf_[k + i] * by_lnf + (d + d) * by_s;
+      }
+    });
+  }
+
+ private:
+  static constexpr int chunk = RadialParts<Real>::chunk;
+
+  const Eta* eta(const RadialGroup& g) const { return plan_.etas.begin() + g.parts.etas; }
+
+  // Room for f_c and its slope by neighbour; whether they are not those of the group before.
+  bool find_cutoffs(const RadialGroup& g, const Batch<Real>& env) {
+    if (known_cut_ == g.parts.r_cut) return false;
+    known_cut_ = g.parts.r_cut;
+    f_ = kept_cutoffs_.next(2 * env.n);
+    slope_of_lnf_ = f_ + env.n;
+    return true;
+  }
+
+  // Calls visit(first neighbour, how many, t) with t of each, [n_eta][chunk].
+  template <class Visit>
+  void for_each_chunk(const RadialGroup& g, const Batch<Real>& env, Visit visit) {
+    const int begin = env.begin[g.neighbor], end = env.begin[g.neighbor + 1];
+    Real* t = kept_t_.next((end - begin + chunk - 1) / chunk * chunk * g.parts.n);
+    for (int k = begin; k < end; k += chunk, t += chunk * g.parts.n)
+      visit(k, end - k < chunk ? end - k : chunk, t);
+  }
+
+  const SymmetryFunctionPlan& plan_;
+  const RadialParts<Real>& parts_;
   double known_cut_ = 0.0;
+  Real *f_, *slope_of_lnf_;  // by neighbour
+  Kept<Real> kept_cutoffs_, kept_t_;
 };
 
 MLPOT_END_KERNELS

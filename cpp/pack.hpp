@@ -20,11 +20,12 @@ MLPOT_BEGIN_KERNELS
 template <int W>
 struct VectorTypes {
   typedef double Vector __attribute__((vector_size(W * 8)));
+  typedef double Unaligned __attribute__((vector_size(W * 8), aligned(8)));
   typedef std::int64_t Mask __attribute__((vector_size(W * 8)));
 };
 template <>
 struct VectorTypes<1> {
-  typedef double Vector;
+  typedef double Vector, Unaligned;
   typedef std::int64_t Mask;
 };
 
@@ -103,11 +104,11 @@ template <class Mask>
 inline unsigned lanes_of(const Mask& mask) {
   if constexpr (std::is_integral_v<Mask>) return mask ? 1 : 0;
 #if defined(__AVX512F__)
-  else if constexpr (sizeof mask == 64) return _mm512_movepi64_mask(reinterpret_cast<__m512i>(mask));
+  else if constexpr (sizeof mask == 64)
+    return _mm512_movepi64_mask(reinterpret_cast<__m512i>(mask));
 #endif
 #if defined(__AVX2__)
-  else if constexpr (sizeof mask == 32)
-    return _mm256_movemask_pd(reinterpret_cast<__m256d>(mask));
+  else if constexpr (sizeof mask == 32) return _mm256_movemask_pd(reinterpret_cast<__m256d>(mask));
 #endif
   else {
     unsigned lanes = 0;

@@ -43,11 +43,9 @@ class Row<Pack<W>> {
   void grow(int n) { data_.grow(n + W); }
 
   Pack<W> read(int at) const {
-    Pack<W> x;
-    __builtin_memcpy(&x.v, data_.begin() + at, sizeof x.v);
-    return x;
+    return Pack<W>(*reinterpret_cast<const Unaligned*>(data_.begin() + at));
   }
-  void write(int at, Pack<W> x) { __builtin_memcpy(data_.begin() + at, &x.v, sizeof x.v); }
+  void write(int at, Pack<W> x) { *reinterpret_cast<Unaligned*>(data_.begin() + at) = x.v; }
 
   // Writes the numbers of the chosen lanes (bits) one after the other, and rubbish behind them.
   void write_lanes(int at, Pack<W> x, unsigned lanes) {
@@ -56,7 +54,8 @@ class Row<Pack<W>> {
     else if constexpr (W == 8) return write(at, Pack<W>(_mm512_maskz_compress_pd(lanes, x.v)));
 #endif
 #if defined(__AVX2__)
-    else if constexpr (W == 4) return write(at, permuted(x, detail::lane_permutations.packed[lanes]));
+    else if constexpr (W == 4)
+      return write(at, permuted(x, detail::lane_permutations.packed[lanes]));
 #endif
     else
       for (int lane = 0; lane < W; lane++) {
@@ -85,6 +84,8 @@ class Row<Pack<W>> {
   }
 
  private:
+  using Unaligned = typename VectorTypes<W>::Unaligned;
+
 #if defined(__AVX2__)
   static Pack<W> permuted(Pack<W> x, const int* halves) {
     const __m256i order = _mm256_load_si256(reinterpret_cast<const __m256i*>(halves));
