@@ -127,18 +127,18 @@ class AngularGroups {
 
   // The powers of 1 - cos and of 1 + cos that make the angular parts: [2 max_powers][chunk].
   void raise(const AngularGroup& g, const Chunk& rows) {
-    const PowerStep* step = plan_.steps.begin() + g.powers[0];
-    for (int sign = 0; sign < 2; sign++) {
-      Real(*x)[chunk] = reinterpret_cast<Real(*)[chunk]>(powers_.begin()) + sign * max_powers;
-      for (int p = 0; p < chunk; p++) {
-        x[0][p] = Real(1.0);
-        x[1][p] = sign ? Real(1.0) + rows.cosine[p] : Real(1.0) - rows.cosine[p];
-      }
-      for (int k = 2; k < g.n_powers[sign]; k++, step++) {
-        const Real *a = x[step->first], *b = x[step->second];
-        for (int p = 0; p < chunk; p++) x[k][p] = a[p] * b[p];
-      }
+    Real(*x)[max_powers][chunk] = reinterpret_cast<Real(*)[max_powers][chunk]>(powers_.begin());
+    for (int p = 0; p < chunk; p++) {
+      x[0][0][p] = x[1][0][p] = Real(1.0);
+      x[0][1][p] = Real(1.0) - rows.cosine[p];
+      x[1][1][p] = Real(1.0) + rows.cosine[p];
     }
+    const PowerStep* step = plan_.steps.begin() + g.powers;
+    for (int k = 2; k < g.n_powers; k++, step++)
+      for (int sign = g.first_sign; sign < g.end_sign; sign++) {
+        const Real *a = x[sign][step->first], *b = x[sign][step->second];
+        for (int p = 0; p < chunk; p++) x[sign][k][p] = a[p] * b[p];
+      }
   }
 
   // A of angular part a, [chunk]; any finite row where there is no such part.

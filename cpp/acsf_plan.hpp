@@ -38,7 +38,8 @@ struct AngularGroup {
   bool wide;
   RadialSet parts;
   int n_shape, shapes, features;  // where they begin; features: [n_eta][n_shape], -1: not wanted
-  int powers[2], n_powers[2];     // by sign: the products that make every power needed
+  int powers, n_powers;           // the products that make every power needed
+  int first_sign, end_sign;       // of 1 - cos and 1 + cos, those that are needed
 };
 
 struct PowerStep {  // power[k] = power[first] * power[second], power[0] = 1, power[1] = base
@@ -143,8 +144,10 @@ class SymmetryFunctionPlan {
                           0,
                           shapes.used(),
                           features.used(),
-                          {0, 0},
-                          {0, 0}};
+                          0,
+                          0,
+                          0,
+                          0};
     for (int g = f; g < n; g++) {
       const double* row = table.begin() + 9 * g;
       if (!same(g)) continue;
@@ -191,17 +194,17 @@ class SymmetryFunctionPlan {
 
   // The products that make (1 + lambda cos)^n for every n = zeta and zeta - 1.
   void plan_powers(Block& block, AngularGroup& group) {
-    for (int sign = 0; sign < 2; sign++) {
-      int exponents[max_powers] = {0, 1}, n = 2;
-      group.powers[sign] = steps.used();
-      for (int a = 0; a < group.n_shape; a++) {
-        Shape& shape = shapes[group.shapes + a];
-        if (shape.sign != sign) continue;
-        shape.below = sign * max_powers + make_power(block, shape.zeta - 1, exponents, n);
-        shape.at = sign * max_powers + make_power(block, shape.zeta, exponents, n);
-      }
-      group.n_powers[sign] = n;
+    int exponents[max_powers] = {0, 1}, n = 2;
+    group.powers = steps.used();
+    group.first_sign = 2;
+    for (int a = 0; a < group.n_shape; a++) {
+      Shape& shape = shapes[group.shapes + a];
+      shape.below = shape.sign * max_powers + make_power(block, shape.zeta - 1, exponents, n);
+      shape.at = shape.sign * max_powers + make_power(block, shape.zeta, exponents, n);
+      if (shape.sign < group.first_sign) group.first_sign = shape.sign;
+      if (shape.sign >= group.end_sign) group.end_sign = shape.sign + 1;
     }
+    group.n_powers = n;
   }
 
   int make_power(Block& block, int exponent, int* exponents, int& n) {

@@ -147,17 +147,23 @@ class Packing {
     const int n_list = all.n_neighbors[i];
     const double* xi = all.x + 3 * i;
     const double* cut_squared = cut_squared_.begin() + species * (n_species_ + 1) + 1;
-    Found* found = found_.extend(n_found_ + n_list) + n_found_;
-    int n = 0;
+    int *near = near_.grow(n_list), n = 0;  // most of a list lies outside: only noted where not
     for (int k = 0; k < n_list; k++) {
       const int j = list[k] & all.neighbor_mask;
       const double* xj = all.x + 3 * j;
       const int s = all.species_of_type[all.type[j]];
       const double dx = xj[0] - xi[0], dy = xj[1] - xi[1], dz = xj[2] - xi[2];
       const double squared = dx * dx + dy * dy + dz * dz;
-      found[n] = {{dx, dy, dz}, j, s};
       if (squared < closest_squared_ && s >= 0) throw_too_close(i, j, __builtin_sqrt(squared));
+      near[n] = j;
       n += squared < cut_squared[s];
+    }
+    Found* found = found_.extend(n_found_ + n) + n_found_;
+    for (int k = 0; k < n; k++) {
+      const double* xj = all.x + 3 * near[k];
+      found[k] = {{xj[0] - xi[0], xj[1] - xi[1], xj[2] - xi[2]},
+                  near[k],
+                  all.species_of_type[all.type[near[k]]]};
     }
     int* count = counts_.begin() + n_waiting_ * n_species_;
     for (int s = 0; s < n_species_; s++) count[s] = 0;
@@ -188,7 +194,7 @@ class Packing {
   double closest_squared_;
   const CellInfo<Pack<W>>* cell_ = nullptr;
   Buffer<double> r_cut_, cut_squared_;
-  Buffer<int> begin_, counts_, cursor_;
+  Buffer<int> begin_, counts_, cursor_, near_;
   Buffer<Found> found_;
   Waiting waiting_[window];
   int n_waiting_ = 0, n_found_ = 0;
