@@ -4,6 +4,7 @@
 #include "core_repulsion.hpp"
 #include "descriptor.hpp"
 #include "regressor.hpp"
+#include "voigt.hpp"
 
 MLPOT_BEGIN_KERNELS
 
@@ -46,8 +47,8 @@ class EngineOf : public Engine {
     Buffer<double> cut(n_species_ * n_species_);
     for (int a = 0; a < n_species_; a++)
       for (int b = 0; b < n_species_; b++) cut[a * n_species_ + b] = r_cut(a, b);
-    packing_.reset(
-        new Packing<W>(n_species_, cut.begin(), core_.active() ? 1e-12 : closest_approach));
+    packing_.reset(new Packing<W>(n_species_, cut.begin(),
+                                  core_.active() || in.repelled ? 1e-12 : closest_approach));
   }
 
   int n_features() const override { return n_features_; }
@@ -358,11 +359,9 @@ class EngineOf : public Engine {
   // Each neighbour adds r (x) f with f = -dE/dr.
   void add_virials(const Batch<Real>& env, const Lanes<W>& lanes, const Real (*dE_dr)[3],
                    const EngineOutput& out) {
-    static constexpr int row[9] = {0, 1, 2, 0, 0, 1, 1, 2, 2},
-                         column[9] = {0, 1, 2, 1, 2, 2, 0, 0, 1};
     for (int j = 0; j < env.n; j++) {
       Real v[9];
-      for (int c = 0; c < 9; c++) v[c] = -(env.r[j][row[c]] * dE_dr[j][column[c]]);
+      for (int c = 0; c < 9; c++) v[c] = -(env.r[j][voigt_row[c]] * dE_dr[j][voigt_column[c]]);
       for (int lane = 0; lane < lanes.n; lane++) {
         const int atom = lanes.neighbor[j][lane], center = lanes.center[lane];
         if (atom < 0) continue;

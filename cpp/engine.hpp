@@ -17,6 +17,7 @@ struct EngineInput {
   const int* atomic_numbers;      // [n_species]
   const double* e0;               // [n_species] eV
   double core_inner, core_outer;  // Å; no core when outer is 0
+  bool repelled;                  // by something outside the engine, down to the smallest distances
   Block& descriptor;
   Block* scaling;  // shift and scale of the descriptor, null: none
   Block& regressor;

@@ -6,6 +6,8 @@
 
 namespace mlpot {
 
+constexpr int smooth_everywhere = 1000;  // for how many derivatives are continuous
+
 // The sums over all processes that share a structure.
 struct Reduction {
   virtual ~Reduction() = default;
@@ -22,7 +24,8 @@ struct Neighborhood {
   const int* type;              // [n_atoms]
   const int* species_of_type;   // species of each type, -1: not ours
   double volume = 0.0;  // of the whole cell, Å^3; 0: it is not periodic in all three directions
-  Reduction* others = nullptr;  // where the centers are not all there are
+  Reduction* others = nullptr;   // where the centers are not all there are
+  const double* cell = nullptr;  // [3][3] Å, lattice vectors as rows; null where volume is 0
 };
 
 // Two atoms closer than the potential can describe.

@@ -55,7 +55,7 @@ std::array<Vector, 3> lattice(const double* cell, const bool* periodic) {
 
 NeighborList::NeighborList(int n, const double* positions, const double* cell, const bool* periodic,
                            const int* species, int n_species, double r_cut)
-    : n_(n), species_(species, species + n), identity_(n_species) {
+    : n_(n), cell_(cell, cell + 9), species_(species, species + n), identity_(n_species) {
   std::iota(identity_.begin(), identity_.end(), 0);
   for (int i = 0; i < n; i++) {
     if (species[i] < 0 || species[i] >= n_species)
@@ -177,8 +177,17 @@ void NeighborList::connect(double r_cut) {
 }
 
 Neighborhood NeighborList::view() const {
-  return {n_,        centers_.data(), n_neighbors_.data(), lists_.data(), ~0,
-          x_.data(), species_.data(), identity_.data(),    volume_};
+  return {n_,
+          centers_.data(),
+          n_neighbors_.data(),
+          lists_.data(),
+          ~0,
+          x_.data(),
+          species_.data(),
+          identity_.data(),
+          volume_,
+          nullptr,
+          volume_ > 0.0 ? cell_.data() : nullptr};
 }
 
 }  // namespace mlpot

@@ -28,6 +28,7 @@ class NeighborList {
 
   int n_;
   double volume_ = 0.0;
+  std::vector<double> cell_;
   std::vector<double> x_;
   std::vector<int> species_, atom_of_, identity_, centers_, begin_, neighbors_, n_neighbors_;
   std::vector<const int*> lists_;

@@ -54,6 +54,14 @@ void refuse_reserved(Block& file, const char* key) {
 
 }  // namespace
 
+double largest_cutoff(const Engine& engine, std::size_t n_species) {
+  double largest = 0.0;
+  for (std::size_t a = 0; a < n_species; a++)
+    for (std::size_t b = 0; b < n_species; b++)
+      largest = std::max(largest, engine.r_cut(static_cast<int>(a), static_cast<int>(b)));
+  return largest;
+}
+
 Potential::Potential(const std::string& text, const std::string& where, const std::string& kernels,
                      bool for_training) {
   Block file(text, where);
@@ -78,8 +86,13 @@ Potential::Potential(const std::string& text, const std::string& where, const st
   file.numbers("E0", n, 0.0, -1e300, 1e300, e0.data());
   double inner = 0.0, outer = 0.0;
   read_core(file, inner, outer);
-  for (const char* key : {"pair", "ranges"}) refuse_reserved(file, key);
+  refuse_reserved(file, "ranges");
   file.pass_over("provenance");
+  if (!file.is_null("pair")) {
+    Block pair = file.child("pair");
+    pair_ = std::make_unique<PairTerm>(pair, n);
+    pair.finish();
+  }
 
   const char* const poolings[] = {"atom", "structure"};
   const bool pooled = file.choice("pooling", poolings) == 1;
@@ -88,8 +101,8 @@ Potential::Potential(const std::string& text, const std::string& where, const st
   if (!file.is_null("scaling")) scaling = std::make_unique<Block>(file.child("scaling"));
   try {
     engine_ = make_engine(kernels,
-                          {n, numbers.data(), e0.data(), inner, outer, descriptor, scaling.get(),
-                           regressor, for_training, pooled},
+                          {n, numbers.data(), e0.data(), inner, outer, pair_ && pair_->repels(),
+                           descriptor, scaling.get(), regressor, for_training, pooled},
                           kernels_);
   } catch (const std::bad_alloc&) {
     throw ModelError(where + ": its descriptor and regressor need more memory than there is");
@@ -102,12 +115,36 @@ Potential::Potential(const std::string& text, const std::string& where, const st
   file.finish();
 }
 
+double Potential::reach(int a, int b) const {
+  const double r = engine_->r_cut(a, b);
+  return pair_ ? std::max(r, pair_->r_cut()) : r;
+}
+
+double Potential::reach() const {
+  return pair_ ? std::max(largest_cutoff(*engine_, elements_.size()), pair_->r_cut())
+               : largest_cutoff(*engine_, elements_.size());
+}
+
 double Potential::r_cut() const {
-  double largest = 0.0;
-  for (std::size_t a = 0; a < elements_.size(); a++)
-    for (std::size_t b = 0; b < elements_.size(); b++)
-      largest = std::max(largest, engine_->r_cut(static_cast<int>(a), static_cast<int>(b)));
-  return largest;
+  return pair_ && pair_->periodic() ? largest_cutoff(*engine_, elements_.size()) : reach();
+}
+
+int Potential::smoothness() const {
+  return pair_ ? std::min(engine_->smoothness(), pair_->smoothness()) : engine_->smoothness();
+}
+
+double Potential::evaluate(const Neighborhood& all, const EngineOutput& out) {
+  const double energy = engine_->evaluate(all, out);
+  return pair_ ? energy + pair_->evaluate(all, out) : energy;
+}
+
+int Potential::n_coefficients() const {
+  return engine_->n_regressors() * engine_->n_parameters() + (pair_ ? pair_->n_columns() : 0);
+}
+
+void Potential::design(const Neighborhood& all, const DesignOutput& out) {
+  engine_->design(all, out);
+  if (pair_) pair_->design(all, out, n_coefficients() - pair_->n_columns());
 }
 
 }  // namespace mlpot

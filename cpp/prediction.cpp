@@ -1,8 +1,11 @@
 #include "prediction.hpp"
 
+#include "potential.hpp"
+
 namespace mlpot {
 
-Prediction predict(Engine& engine, const NeighborList& list, int n) {
+template <class Evaluator>
+Prediction predict(Evaluator& evaluator, const NeighborList& list, int n) {
   Prediction p;
   p.energies.assign(n, 0.0);
   p.forces.assign(3 * n, 0.0);
@@ -12,7 +15,7 @@ Prediction predict(Engine& engine, const NeighborList& list, int n) {
   out.forces = all_forces.data();
   out.energies = p.energies.data();  // of central atoms, which come before the images
   out.virial = virial;
-  p.energy = naming_atoms(list, [&] { return engine.evaluate(list.view(), out); });
+  p.energy = naming_atoms(list, [&] { return evaluator.evaluate(list.view(), out); });
   for (int i = 0; i < list.n_atoms(); i++)
     for (int axis = 0; axis < 3; axis++)
       p.forces[3 * list.atom_of()[i] + axis] += all_forces[3 * i + axis];
@@ -20,5 +23,8 @@ Prediction predict(Engine& engine, const NeighborList& list, int n) {
   for (int k = 0; k < 9; k++) p.dE_dstrain[k] = -virial[component[k]];
   return p;
 }
+
+template Prediction predict(Engine&, const NeighborList&, int);
+template Prediction predict(Potential&, const NeighborList&, int);
 
 }  // namespace mlpot

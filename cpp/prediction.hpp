@@ -15,8 +15,10 @@ struct Prediction {
   double dE_dstrain[9];          // [3][3] eV
 };
 
-// n: atoms without images. AtomsTooClose names the atoms by their place in the structure.
-Prediction predict(Engine& engine, const NeighborList& list, int n);
+// By a Potential, or an Engine, which has no pair term. n: atoms without images. AtomsTooClose
+// names the atoms by their place in the structure.
+template <class Evaluator>
+Prediction predict(Evaluator& evaluator, const NeighborList& list, int n);
 
 // work(), with the atoms of AtomsTooClose named by their place in the structure.
 template <class Work>

@@ -14,6 +14,7 @@
 #include "utils.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -53,14 +54,40 @@ PairMLPOT::~PairMLPOT() {
   }
 }
 
-// pair_style mlpot [kernels NAME]
+// pair_style mlpot [kernels NAME] [long ewald ACCURACY | long cut RADIUS]
 void PairMLPOT::settings(int narg, char** arg) {
   kernels_ = "auto";
-  if (narg == 2 && strcmp(arg[0], "kernels") == 0) kernels_ = arg[1];
-  else if (narg > 0)
-    error->all(FLERR,
-               "Unknown pair_style mlpot argument '{}': expected nothing, or kernels and a name",
-               arg[0]);
+  long_ = "ewald";
+  accuracy_ = 1e-13;
+  for (int i = 0; i < narg;) {
+    const std::string key = arg[i];
+    if (key == "kernels" && i + 2 <= narg) {
+      kernels_ = arg[i + 1];
+      i += 2;
+    } else if (key == "long" && i + 3 <= narg) {
+      long_range(arg[i + 1], utils::numeric(FLERR, arg[i + 2], false, lmp));
+      i += 3;
+    } else {
+      error->all(FLERR,
+                 "Unknown pair_style mlpot argument '{}': expected nothing, kernels and a name, or "
+                 "long with ewald ACCURACY or cut RADIUS",
+                 key);
+    }
+  }
+}
+
+void PairMLPOT::long_range(const std::string& method, double value) {
+  long_ = method;
+  if (method == "ewald") {
+    if (!(value >= 1e-14 && value <= 1e-2))
+      error->all(FLERR, "pair_style mlpot long ewald: the accuracy must be from 1e-14 to 1e-2");
+    accuracy_ = value;
+  } else if (method == "cut") {
+    if (!(value > 0.0)) error->all(FLERR, "pair_style mlpot long cut: the radius must be above 0");
+    long_cut_ = value;
+  } else {
+    error->all(FLERR, "Unknown pair_style mlpot long method '{}': expected ewald or cut", method);
+  }
 }
 
 // pair_coeff * * Mo.json Mo NULL ...
@@ -189,46 +216,65 @@ void PairMLPOT::refuse_what_cannot_be_honoured() {
 
 void PairMLPOT::init_style() {
   refuse_what_cannot_be_honoured();
+  prepare_long_range();
   neighbor->add_request(this, NeighConst::REQ_FULL);
+}
+
+// Splits a sum over the lattice so that the part in real space ends where neighbors do.
+void PairMLPOT::prepare_long_range() {
+  mlpot::PairTerm* pair = potential_ ? potential_->pair() : nullptr;
+  if (!pair || !pair->of_lattice()) return;
+  if (long_ == "cut") {
+    pair->cut_at(long_cut_);
+    return;
+  }
+  if (!domain->xperiodic || !domain->yperiodic || !domain->zperiodic)
+    error->all(FLERR,
+               "Pair style mlpot: the model's pair term is a sum over a lattice and needs boundary "
+               "p p p, or pair_style mlpot long cut RADIUS");
+  no_virial_fdotr_compute = 1;
+  constexpr double r_most = 10.0;  // Å: farther, the reciprocal sum is cheaper for any box
+  pair->split_for(static_cast<int>(std::min<bigint>(atom->natoms, MAXSMALLINT)),
+                  domain->xprd * domain->yprd * domain->zprd, r_most,
+                  std::sqrt(-std::log(accuracy_)));
 }
 
 double PairMLPOT::init_one(int i, int j) {
   if (setflag[i][j] == 0) error->all(FLERR, "All pair coeffs are not set");
-  return potential_->engine().r_cut(species_of_type_[i], species_of_type_[j]);
+  return potential_->reach(species_of_type_[i], species_of_type_[j]);
 }
 
 void PairMLPOT::compute(int eflag, int vflag) {
   ev_init(eflag, vflag);
-  mlpot::Engine& engine = potential_->engine();
-  const bool together = engine.needs_cell() || engine.pooled();
-  if (list->inum > 0 || together) {
-    SumOverRanks others(world);
-    const mlpot::Neighborhood all = {list->inum,
-                                     list->ilist,
-                                     list->numneigh,
-                                     list->firstneigh,
-                                     NEIGHMASK,
-                                     atom->nmax ? atom->x[0] : nullptr,
-                                     atom->type,
-                                     species_of_type_.data(),
-                                     domain->xprd * domain->yprd * domain->zprd,
-                                     &others};
-    mlpot::EngineOutput out;
-    out.forces = atom->nmax ? atom->f[0] : nullptr;
-    if (eflag_atom) out.energies = eatom;
-    if (vflag_global && !vflag_fdotr) out.virial = virial;
-    if (vflag_atom) out.virials = vatom[0];
-    if (cvflag_atom) out.centroid_virials = cvatom[0];
-    try {
-      const double energy = engine.evaluate(all, out);
-      if (eflag_global) eng_vdwl += energy;
-    } catch (const mlpot::AtomsTooClose& e) {
-      error->one(FLERR, "Atoms {} and {} are {}", atom->tag[e.i], atom->tag[e.j], e.what());
-    } catch (const mlpot::NotFinite& e) {
-      error->one(FLERR, "The energy of atom {} is not a finite number", atom->tag[e.i]);
-    } catch (const std::exception& e) {
-      error->one(FLERR, "pair_style mlpot: {}", e.what());
-    }
+  SumOverRanks others(world);
+  const double cell[9] = {domain->xprd, 0.0,        0.0,        domain->xy,  domain->yprd,
+                          0.0,          domain->xz, domain->yz, domain->zprd};
+  const mlpot::Neighborhood all = {list->inum,
+                                   list->ilist,
+                                   list->numneigh,
+                                   list->firstneigh,
+                                   NEIGHMASK,
+                                   atom->nmax ? atom->x[0] : nullptr,
+                                   atom->type,
+                                   species_of_type_.data(),
+                                   domain->xprd * domain->yprd * domain->zprd,
+                                   &others,
+                                   cell};
+  mlpot::EngineOutput out;
+  out.forces = atom->nmax ? atom->f[0] : nullptr;
+  if (eflag_atom) out.energies = eatom;
+  if (vflag_global && !vflag_fdotr) out.virial = virial;
+  if (vflag_atom) out.virials = vatom[0];
+  if (cvflag_atom) out.centroid_virials = cvatom[0];
+  try {
+    const double energy = potential_->evaluate(all, out);
+    if (eflag_global) eng_vdwl += energy;
+  } catch (const mlpot::AtomsTooClose& e) {
+    error->one(FLERR, "Atoms {} and {} are {}", atom->tag[e.i], atom->tag[e.j], e.what());
+  } catch (const mlpot::NotFinite& e) {
+    error->one(FLERR, "The energy of atom {} is not a finite number", atom->tag[e.i]);
+  } catch (const std::exception& e) {
+    error->one(FLERR, "pair_style mlpot: {}", e.what());
   }
   if (vflag_fdotr) virial_fdotr_compute();
 }

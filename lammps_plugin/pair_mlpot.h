@@ -36,8 +36,11 @@ class PairMLPOT : public Pair {
   std::string read_on_first_rank(const std::string& file);
   void assign_species(const std::vector<std::string>& elements, int n_names, char** names);
   void refuse_what_cannot_be_honoured();
+  void long_range(const std::string& method, double value);
+  void prepare_long_range();
 
-  std::string kernels_ = "auto";
+  std::string kernels_ = "auto", long_ = "ewald";
+  double accuracy_ = 1e-13, long_cut_ = 0.0;
   std::unique_ptr<mlpot::Potential> potential_;
   std::vector<int> species_of_type_;  // by type, from 1; -1: not ours
 };

@@ -36,17 +36,47 @@ void require(bool good, const char* message) {
   if (!good) throw std::invalid_argument(message);
 }
 
-NeighborList neighbors_of(const Potential& potential, const Doubles& positions, const Doubles& cell,
-                          const Flags& pbc, const Ints& species) {
+void check_shapes(const Doubles& positions, const Doubles& cell, const Flags& pbc,
+                  const Ints& species) {
   require(positions.ndim() == 2 && positions.shape(1) == 3, "positions: expected shape (n, 3)");
   require(cell.ndim() == 2 && cell.shape(0) == 3 && cell.shape(1) == 3,
           "cell: expected shape (3, 3)");
   require(pbc.ndim() == 1 && pbc.shape(0) == 3, "pbc: expected shape (3,)");
   require(species.ndim() == 1 && species.shape(0) == positions.shape(0),
           "species: expected one for each position");
+}
+
+NeighborList neighbors_of(int n_species, double r_cut, const Doubles& positions,
+                          const Doubles& cell, const Flags& pbc, const Ints& species) {
+  check_shapes(positions, cell, pbc, species);
   return NeighborList(static_cast<int>(positions.shape(0)), positions.data(), cell.data(),
-                      pbc.data(), species.data(), static_cast<int>(potential.elements().size()),
-                      potential.r_cut());
+                      pbc.data(), species.data(), n_species, r_cut);
+}
+
+// Those that the engine needs.
+NeighborList neighbors_of(const Potential& potential, const Doubles& positions, const Doubles& cell,
+                          const Flags& pbc, const Ints& species) {
+  const int n_species = static_cast<int>(potential.elements().size());
+  return neighbors_of(n_species, largest_cutoff(potential.engine(), n_species), positions, cell,
+                      pbc, species);
+}
+
+double volume_of(const Doubles& cell) {
+  const double* c = cell.data();
+  return std::fabs(c[0] * (c[4] * c[8] - c[5] * c[7]) - c[1] * (c[3] * c[8] - c[5] * c[6]) +
+                   c[2] * (c[3] * c[7] - c[4] * c[6]));
+}
+
+// Fits the split of a sum over the lattice to a structure.
+void fit_split(PairTerm& pair, const Doubles& positions, const Doubles& cell, const Flags& pbc,
+               const Ints& species) {
+  check_shapes(positions, cell, pbc, species);
+  if (!pair.periodic()) return;
+  require(
+      pbc.data()[0] && pbc.data()[1] && pbc.data()[2],
+      "its pair term is a sum over a lattice: the structure must be periodic in all directions");
+  require(volume_of(cell) > 1e-6, "the cell has no volume");
+  pair.split_for(static_cast<int>(positions.shape(0)), volume_of(cell));
 }
 
 py::array_t<double> zeros(std::vector<py::ssize_t> shape) {
@@ -55,11 +85,12 @@ py::array_t<double> zeros(std::vector<py::ssize_t> shape) {
   return array;
 }
 
-// Calls work(engine, neighborhood) when nobody else does.
-template <class Work>
-void on_neighbors(SharedPotential& shared, const NeighborList& list, Work work) {
-  const std::lock_guard<std::mutex> guard(shared.busy);
-  naming_atoms(list, [&] { work(shared.potential.engine(), list.view()); });
+// Those that the whole potential needs; it must not be in use.
+NeighborList all_neighbors_of(Potential& potential, const Doubles& positions, const Doubles& cell,
+                              const Flags& pbc, const Ints& species) {
+  if (potential.pair()) fit_split(*potential.pair(), positions, cell, pbc, species);
+  const int n_species = static_cast<int>(potential.elements().size());
+  return neighbors_of(n_species, potential.reach(), positions, cell, pbc, species);
 }
 
 py::dict as_dict(const Prediction& p) {
@@ -74,9 +105,9 @@ py::dict evaluate(SharedPotential& shared, const Doubles& positions, const Doubl
   Prediction p;
   {
     py::gil_scoped_release release;
-    const NeighborList list = neighbors_of(shared.potential, positions, cell, pbc, species);
     const std::lock_guard<std::mutex> guard(shared.busy);
-    p = predict(shared.potential.engine(), list, static_cast<int>(positions.shape(0)));
+    const NeighborList list = all_neighbors_of(shared.potential, positions, cell, pbc, species);
+    p = predict(shared.potential, list, static_cast<int>(positions.shape(0)));
   }
   return as_dict(p);
 }
@@ -87,15 +118,14 @@ py::array_t<double> features(SharedPotential& shared, const Doubles& positions, 
   double* to = q.mutable_data();
   py::gil_scoped_release release;
   const NeighborList list = neighbors_of(shared.potential, positions, cell, pbc, species);
-  on_neighbors(shared, list,
-               [&](Engine& engine, const Neighborhood& all) { engine.features(all, to); });
+  const std::lock_guard<std::mutex> guard(shared.busy);
+  naming_atoms(list, [&] { shared.potential.engine().features(list.view(), to); });
   return q;
 }
 
 py::dict design(SharedPotential& shared, const Doubles& positions, const Doubles& cell,
                 const Flags& pbc, const Ints& species) {
-  const int n_coefficients =
-      shared.potential.engine().n_regressors() * shared.potential.engine().n_parameters();
+  const int n_coefficients = shared.potential.n_coefficients();
   const py::ssize_t n = positions.shape(0);
   py::array_t<double> energy = zeros({n_coefficients}), forces = zeros({n, 3, n_coefficients}),
                       strain = zeros({3, 3, n_coefficients});
@@ -103,13 +133,65 @@ py::dict design(SharedPotential& shared, const Doubles& positions, const Doubles
                       strain.mutable_data(), nullptr};
   {
     py::gil_scoped_release release;
-    const NeighborList list = neighbors_of(shared.potential, positions, cell, pbc, species);
+    const std::lock_guard<std::mutex> guard(shared.busy);
+    const NeighborList list = all_neighbors_of(shared.potential, positions, cell, pbc, species);
     out.atom_of = list.atom_of();
-    on_neighbors(shared, list,
-                 [&](Engine& engine, const Neighborhood& all) { engine.design(all, out); });
+    naming_atoms(list, [&] { shared.potential.design(list.view(), out); });
     for (int k = 0; k < 9 * n_coefficients; k++) out.virial[k] = -out.virial[k];
   }
   return py::dict("energy"_a = energy, "forces"_a = forces, "dE_dstrain"_a = strain);
+}
+
+// X_k^ab of a pair term, and their derivatives. Python's lock guards the pair term.
+py::dict pair_sums(PairTerm& pair, const Doubles& positions, const Doubles& cell, const Flags& pbc,
+                   const Ints& species, bool derivatives, std::optional<double> alpha, double eta) {
+  const int n_columns = pair.n_columns();
+  const py::ssize_t n = positions.shape(0);
+  fit_split(pair, positions, cell, pbc, species);
+  if (pair.periodic()) {
+    require(!alpha || *alpha > 0.0, "alpha: expected a number above 0");
+    require(eta > 0.0, "eta: expected a number above 0");
+    if (alpha) pair.split(*alpha, eta);
+    else pair.split_for(static_cast<int>(n), volume_of(cell), 1e300, eta);
+  }
+  py::array_t<double> values = zeros({n_columns}), strain, forces;
+  DesignOutput out = {n_columns, values.mutable_data(), nullptr, nullptr, nullptr};
+  if (derivatives) {
+    forces = zeros({n, 3, n_columns});
+    strain = zeros({3, 3, n_columns});
+    out.forces = forces.mutable_data();
+    out.virial = strain.mutable_data();
+  }
+  const NeighborList list =
+      neighbors_of(pair.n_species(), pair.r_cut(), positions, cell, pbc, species);
+  out.atom_of = list.atom_of();
+  pair.design(list.view(), out);
+  if (!derivatives) return py::dict("values"_a = values);
+  for (int k = 0; k < 9 * n_columns; k++) out.virial[k] = -out.virial[k];
+  return py::dict("values"_a = values, "forces"_a = forces, "dE_dstrain"_a = strain);
+}
+
+// The shortest distance of each pair of species, r_cut where none is below it.
+py::array_t<double> shortest_distances(const Doubles& positions, const Doubles& cell,
+                                       const Flags& pbc, const Ints& species, int n_species,
+                                       double r_cut) {
+  const NeighborList list = neighbors_of(n_species, r_cut, positions, cell, pbc, species);
+  const Neighborhood all = list.view();
+  py::array_t<double> found(n_species_pairs(n_species));
+  double* shortest = found.mutable_data();
+  std::fill_n(shortest, found.size(), r_cut);
+  for (int i = 0; i < all.n_centers; i++)
+    for (int m = 0; m < all.n_neighbors[i]; m++) {
+      const int j = all.neighbors[i][m];
+      double squared = 0.0;
+      for (int axis = 0; axis < 3; axis++) {
+        const double d = all.x[3 * j + axis] - all.x[3 * i + axis];
+        squared += d * d;
+      }
+      double& least = shortest[species_pair(all.type[i], all.type[j], n_species)];
+      least = std::min(least, std::sqrt(squared));
+    }
+  return found;
 }
 
 std::vector<int> checked_indices(const TrainingSet& set,
@@ -127,10 +209,7 @@ void add_structure(TrainingSet& set, const Doubles& positions, const Doubles& ce
                    const std::optional<Doubles>& forces, const std::optional<Doubles>& stress,
                    const std::array<double, 3>& weights) {
   NeighborList list = neighbors_of(set.potential(), positions, cell, pbc, species);
-  const double* c = cell.data();
-  const double volume =
-      std::fabs(c[0] * (c[4] * c[8] - c[5] * c[7]) - c[1] * (c[3] * c[8] - c[5] * c[6]) +
-                c[2] * (c[3] * c[7] - c[4] * c[6]));
+  const double volume = volume_of(cell);
   Reference reference;
   reference.energy = energy;
   if (forces) {
@@ -187,7 +266,8 @@ auto with_blocks(const std::string& descriptor, const std::string& regressor, in
   const std::vector<double> e0(n_species, 0.0);
   std::string kernels;
   const auto engine = make_engine(
-      "auto", {n_species, numbers.data(), e0.data(), 0.0, 0.0, d, nullptr, r, false, false}, kernels);
+      "auto", {n_species, numbers.data(), e0.data(), 0.0, 0.0, false, d, nullptr, r, false, false},
+      kernels);
   d.finish();
   r.finish();
   return ask(*engine, d, r);
@@ -228,6 +308,10 @@ PYBIND11_MODULE(_core, m) {
       "every default written out), r_cut (Å), n_parameters (coefficients of one species with the\n"
       "regressor block). Raises ModelError naming the key.");
 
+  m.def("shortest_distances", &shortest_distances, "positions"_a, "cell"_a, "pbc"_a, "species"_a,
+        "n_species"_a, "r_cut"_a,
+        "The shortest distance (Å) of each pair of species, 00 01 .. 11 12 .., at most r_cut.");
+
   const char* arguments =
       "positions (n, 3) Å, cell (3, 3) Å with lattice vectors as rows, pbc (3,), species (n,).";
   py::class_<SharedPotential>(
@@ -239,13 +323,15 @@ PYBIND11_MODULE(_core, m) {
       .def_property_readonly("kernels", [](SharedPotential& s) { return s.potential.kernels(); })
       .def_property_readonly("r_cut", [](SharedPotential& s) { return s.potential.r_cut(); })
       .def_property_readonly("smoothness",
-                             [](SharedPotential& s) { return s.potential.engine().smoothness(); })
+                             [](SharedPotential& s) { return s.potential.smoothness(); })
       .def_property_readonly("n_features",
                              [](SharedPotential& s) { return s.potential.engine().n_features(); })
       .def_property_readonly("n_parameters",
+                             [](SharedPotential& s) { return s.potential.n_coefficients(); })
+      .def_property_readonly("n_pair_parameters",
                              [](SharedPotential& s) {
-                               return s.potential.engine().n_parameters() *
-                                      s.potential.engine().n_regressors();
+                               const PairTerm* pair = s.potential.pair();
+                               return pair ? pair->n_columns() : 0;
                              })
       .def("evaluate", &evaluate, "positions"_a, "cell"_a, "pbc"_a, "species"_a,
            (std::string(
@@ -257,10 +343,44 @@ PYBIND11_MODULE(_core, m) {
       .def(
           "design", &design, "positions"_a, "cell"_a, "pbc"_a, "species"_a,
           (std::string(
-               "Derivatives by each of P = n_parameters coefficients, species by species: dict of\n"
-               "energy (P,), forces (n, 3, P), dE_dstrain (3, 3, P).\n") +
+               "Derivatives by each of P = n_parameters coefficients, species by species and then\n"
+               "the n_pair_parameters of the pair term: dict of energy (P,), forces (n, 3, P),\n"
+               "dE_dstrain (3, 3, P).\n") +
            arguments)
-              .c_str());
+              .c_str())
+      .def(
+          "pair_energy",
+          [](SharedPotential& s, int a, int b, double r) {
+            require(s.potential.pair(), "the potential has no pair term");
+            const int n = s.potential.pair()->n_species();
+            require(a >= 0 && a < n && b >= 0 && b < n && r > 0.0, "no such pair");
+            const std::lock_guard<std::mutex> guard(s.busy);
+            double v, dv_dr;
+            s.potential.pair()->at(a, b, r, v, dv_dr);
+            return py::make_tuple(v, dv_dr);
+          },
+          "a"_a, "b"_a, "r"_a,
+          "(V, dV/dr) in eV and eV/Å of the pair term between species a and b, r Å apart.");
+
+  py::class_<PairTerm>(m, "PairSums",
+                       "Sums over pairs of r^-k, for each power and pair of species.\n"
+                       "block: JSON text of a model's pair block, without coefficients.")
+      .def(py::init([](const std::string& text, int n_species) {
+             require(n_species > 0, "n_species: expected a number above 0");
+             Block block(text, "", Block::Missing::takes_default, "pair.");
+             auto pair = std::make_unique<PairTerm>(block, n_species);
+             block.finish();
+             return pair;
+           }),
+           "block"_a, "n_species"_a)
+      .def_property_readonly("n_columns", &PairTerm::n_columns)
+      .def_property_readonly("powers", [](const PairTerm& p) { return p.powers(); })
+      .def("compute", &pair_sums, "positions"_a, "cell"_a, "pbc"_a, "species"_a,
+           "derivatives"_a = true, "alpha"_a = py::none(), "eta"_a = PairTerm::default_eta,
+           (std::string("dict of values (P,) and, with derivatives, forces (n, 3, P), dE_dstrain\n"
+                        "(3, 3, P).\n") +
+            arguments)
+               .c_str());
 
   py::class_<TrainingSet>(
       m, "TrainingSet",

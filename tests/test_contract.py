@@ -15,7 +15,7 @@ import pytest
 from ase import Atoms
 
 from contract.cells import CELLS, Cell
-from contract.entries import CORES, DESCRIPTORS, LINEAR, REGRESSORS
+from contract.entries import DESCRIPTORS, LINEAR, REGRESSORS
 from contract.in_lammps import NINE, SIX, Tallies, commands, virial_of
 from contract.measures import (
     arguments,
@@ -35,7 +35,7 @@ from mlpot.model import Model
 
 RECORDED = json.loads((Path(__file__).parent / "data" / "contract.json").read_text())
 STEP = 2.5e-3  # Å; distances of a cell's structure stay on their side of every kink
-BARE, CORED = ([c for c in CELLS if bool(CORES[c.core]) == cored] for cored in (False, True))
+BARE, CORED = ([c for c in CELLS if c.repels == repels] for repels in (False, True))
 FREE = [c for c in CELLS if not (c.bulk or c.pooled)]
 WITH_ROWS = [c for c in CELLS if c.regressor in LINEAR]
 PERIODICITIES = [pbc for pbc in product((True, False), repeat=3) if any(pbc)]
@@ -258,11 +258,15 @@ def test_all_kernels_agree(cell, file):
 
 @pytest.mark.parametrize("cell", WITH_ROWS, indirect=True, ids=str)
 def test_design_rows_times_coefficients_are_the_results(cell):
-    """Columns are species-major; what has no coefficient (E0, core) is the model of zeros."""
+    """Columns are species-major, then those of the pair term; what has no coefficient (E0, core) is
+    the model of zeros."""
     data = cell.model.data
-    coefficients = np.array(data["regressor"]["coefficients"])
-    zeros = data["regressor"] | {"coefficients": np.zeros_like(coefficients)}
-    fixed = evaluate(Model(data | {"regressor": zeros}).potential(), cell.atoms)
+    of_species = coefficients = np.array(data["regressor"]["coefficients"])
+    zeros = {"regressor": data["regressor"] | {"coefficients": np.zeros_like(coefficients)}}
+    if cell.pair:
+        coefficients = np.append(coefficients, np.ravel(cell.pair["coefficients"]))
+        zeros["pair"] = None
+    fixed = evaluate(Model(data | zeros).potential(), cell.atoms)
     results = evaluate(cell.model.potential(), cell.atoms)
     design = cell.model.potential().design(*arguments(cell.atoms, cell.elements))
     assert len(design["energy"]) == cell.model.potential().n_parameters == coefficients.size
@@ -270,7 +274,7 @@ def test_design_rows_times_coefficients_are_the_results(cell):
         assert relative(rows @ coefficients.ravel() + fixed[key], results[key]) <= 1e-12, key
     first = cell.atoms[[s == cell.elements[0] for s in cell.atoms.symbols]]
     rows = cell.model.potential().design(*arguments(first, cell.elements))["energy"]
-    of_first, of_others = np.split(rows, [coefficients.shape[1]])
+    of_first, of_others = np.split(rows[: of_species.size], [of_species.shape[1]])
     assert of_first.any() and not of_others.any()
 
 

@@ -35,6 +35,7 @@ class PowerPotential:
         self.powers, self.E0 = np.array(block["powers"]), np.array(data["E0"])
         self.coefficients = np.array(regressor["coefficients"])
         self.n_features, self.n_parameters = len(self.powers), self.coefficients.size
+        self.n_pair_parameters = 0
 
     def _pairs(self, positions, cell, pbc):
         atoms = Atoms(positions=positions, cell=cell, pbc=pbc)

@@ -17,6 +17,8 @@ BLOCK = CELL.block | {"two_j_max": 1}
 REGRESSOR = {"type": "linear", "coefficients": [[0.1, -0.2], [0.3, 0.04]]}
 TEXT = Model(CELL.model.data | {"descriptor": BLOCK, "regressor": REGRESSOR}).to_text()
 COEFFICIENTS = ("regressor", "coefficients")
+EWALD = {"sum": "ewald", "powers": [6, 12], "coefficients": [[-1.0, 1.0]] * 3, "r_min": [0.0] * 3}
+CUT = EWALD | {"sum": "cut", "r_cut": 4.0, "taper": 1.0}
 
 
 def changed(*path_and_value) -> str:
@@ -72,7 +74,20 @@ BAD = [
     bad("core", "outer", 1.0, says="larger than inner"),
     bad("core", "Z", 42, says="unknown"),
     bad("core", ..., says="missing"),
-    bad("pair", {}, says="null"),
+    bad("pair", {}, says="missing", place="pair.sum"),
+    bad("pair", {"sum": "ewlad"}, says='did you mean "ewald"', place="pair.sum"),
+    bad("pair", EWALD | {"powers": []}, says="at least one", place="pair.powers"),
+    bad("pair", EWALD | {"powers": [12, 6]}, says="rising order", place="pair.powers"),
+    bad("pair", EWALD | {"powers": [0, 6]}, says="from 1 to 15", place="pair.powers"),
+    bad("pair", EWALD | {"powers": [6, 16]}, says="from 1 to 15", place="pair.powers"),
+    bad("pair", EWALD | {"powers": [6, 6.5]}, says="whole numbers", place="pair.powers"),
+    bad("pair", EWALD | {"coefficients": [[1.0, 2.0]]}, says="3 lists", place="pair.coefficients"),
+    bad("pair", EWALD | {"r_min": [1.0]}, says="list of 3", place="pair.r_min"),
+    bad("pair", EWALD | {"r_min": [1.0, -1.0, 0.0]}, says=r"\[1\]", place="pair.r_min"),
+    bad("pair", EWALD | {"r_cut": 4.0}, says="unknown", place="pair.r_cut"),
+    bad("pair", EWALD | {"sum": "cut"}, says="missing", place="pair.r_cut"),
+    bad("pair", CUT | {"taper": 3.9}, says="0.9 times", place="pair.taper"),
+    bad("pair", CUT | {"r_min": [3.5, 0, 0]}, says="from 0 to 3", place="pair.r_min"),
     bad("scaling", [], says="object"),
     bad("scaling", {"shift": [[0.0] * 2] * 2}, says="missing", place="scaling.scale"),
     bad("scaling", {"shift": [[0.0]] * 2, "scale": [[1.0] * 2] * 2}, says="list of 2 numbers"),

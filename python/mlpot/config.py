@@ -116,6 +116,30 @@ class Core(Strict):
         return self
 
 
+class PairConfig(Strict):
+    """A pair term sum_k A_k r^-k over the whole lattice or inside r_cut (Å), tapered at its end."""
+
+    sum: Literal["ewald", "cut"] = "ewald"
+    powers: Annotated[list[int], Field(min_length=1)] = list(range(1, 16))  # noqa: RUF012
+    r_cut: Annotated[float, Field(gt=0)] | None = None
+    taper: Weight = 1.0
+    eliminate: bool = True
+    core: bool = True
+
+    @model_validator(mode="after")
+    def _fits(self) -> PairConfig:
+        least = 1 if self.sum == "ewald" else 0
+        if self.powers != sorted({k for k in self.powers if least <= k <= 15}):
+            raise ValueError(f"powers: expected whole numbers from {least} to 15 in rising order")
+        if self.sum == "cut" and self.r_cut is None:
+            raise ValueError("sum: cut needs r_cut")
+        if self.sum == "ewald" and self.r_cut is not None:
+            raise ValueError("r_cut is for sum: cut; sum: ewald has none")
+        if self.r_cut is not None and self.taper > 0.9 * self.r_cut:
+            raise ValueError(f"taper {self.taper:g} must be at most 0.9 r_cut")
+        return self
+
+
 class Training(Strict):
     """How a regressor that is not linear in its coefficients is trained."""
 
@@ -146,8 +170,9 @@ class FitConfig(Strict):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     elements: list[Element] | None = None
     data: Data
-    descriptor: Block
+    descriptor: Block = Field({"type": "none"})
     pooling: Literal["atom", "structure"] = "atom"
+    pair: PairConfig | None = None
     regressor: Block = Field({"type": "linear"})
     E0: Annotated[Any, BeforeValidator(_e0)] = "fit"
     core: Core | None = None
@@ -161,6 +186,8 @@ class FitConfig(Strict):
     @model_validator(mode="after")
     def _used(self) -> FitConfig:
         kind = self.regressor["type"]
+        if self.descriptor["type"] == "none" and not (self.pair and kind == "linear"):
+            raise ValueError("descriptor: missing; only pair: with regressor linear needs none")
         if kind not in TRAINED and self.training:
             raise ValueError(f"training: is for regressor {' or '.join(TRAINED)}, not {kind}")
         if kind in TRAINED and self.ridge != "auto":

@@ -26,6 +26,7 @@ data:
 _COMMON = """\
 E0: fit                       # energy of an atom: fit, or known ones in eV: {Mo: -10.9}
 core: null                    # or repulsion of close atoms: {type: zbl, inner: 1.0, outer: 2.0} (Å)
+pair: null                    # or powers of distances: {sum: cut, r_cut: 6.0, powers: [1, 6, 12]}
 
 weights:                      # of the errors in eV/atom, eV/Å and GPa; 0 leaves a kind out
   energy: 1.0

@@ -21,6 +21,7 @@ from mlpot.files import write_atomic
 from mlpot.linear import fit_linear
 from mlpot.metrics import Metrics, evaluate
 from mlpot.model import Model
+from mlpot.pair import zero_block
 from mlpot.report import Outcome, Stopwatch, fit_log, parity_figure, provenance
 from mlpot.symmetry_functions import expand, is_set, prune, read_set, shortest_distance
 from mlpot.train import train_network
@@ -132,7 +133,7 @@ def zero_model(config: FitConfig, elements: list[str]) -> Model:
         "elements": list(elements),
         "E0": _given_e0(config, elements),
         "core": config.core.model_dump() if config.core else None,
-        "pair": None,
+        "pair": zero_block(config.pair, len(elements)),
         "descriptor": json.loads(described["block"]),
         "scaling": None,
         "pooling": config.pooling,

@@ -9,8 +9,9 @@ from mlpot import io
 from mlpot.config import FitConfig
 from mlpot.design import design_rows, estimate, format_bytes, n_columns
 from mlpot.model import Model
+from mlpot.pair import describe, only_pair, pair_files, walls, with_pair
 from mlpot.report import Outcome, Stopwatch
-from mlpot.solve import Solution, StreamingLeastSquares
+from mlpot.solve import Solution, StreamingLeastSquares, eliminate
 
 
 def fit_linear(
@@ -39,8 +40,11 @@ def fit_linear(
     with watch("design"):
         problem = collect(model, train, config, n_folds, progress)
     with watch("solve"):
+        left_out = _unneeded(problem, model, config)
+        problem.leave_out(left_out)
         found = problem.solve(config.ridge)
-    fitted = with_coefficients(model, found.coefficients, fit_e0)
+    r_min = walls(config.pair, model.elements, train.frames) if config.pair else None
+    fitted = with_coefficients(model, found.coefficients, fit_e0, r_min)
     choices = {
         "ridge": found.ridge,
         "ridge_chosen_by": "cross validation" if config.ridge == "auto" else "user",
@@ -49,8 +53,8 @@ def fit_linear(
         "rank": found.rank,
         "condition": found.condition if np.isfinite(found.condition) else None,
     }
-    n = len(found.coefficients)
-    return Outcome(
+    n = len(found.coefficients) - int(left_out.sum())
+    outcome = Outcome(
         models=[Model({**fitted.data, "provenance": choices})],
         method="least squares",
         log=[
@@ -61,9 +65,23 @@ def fit_linear(
         ],
         summary=f"{found.n_rows} rows, rank {found.rank} of {n}, condition {found.condition:.2g}, "
         f"ridge {found.ridge:g}",
-        warnings=_check(found),
+        warnings=_check(found, n),
         metrics={"cross_validation": [list(point) for point in found.cv_curve]},
     )
+    if config.pair:
+        outcome.log += [f"pair term, {int(left_out.sum())} powers left out:", *describe(fitted)]
+        outcome.figures |= pair_files(fitted)
+    return outcome
+
+
+def fit_pair(config: FitConfig, model: Model, train: io.Dataset) -> tuple[Model, list[str]]:
+    """The model with its pair term fitted as if there were nothing else but E0, and a log."""
+    alone = config.model_copy(
+        update={"descriptor": {"type": "none"}, "regressor": {"type": "linear"}, "core": None}
+    )
+    zeros = Model({**only_pair(model).data, "E0": model.data["E0"]})
+    found = fit_linear(alone, zeros, train, Stopwatch())
+    return Model({**model.data, "pair": found.models[0].data["pair"]}), found.log
 
 
 def collect(
@@ -91,20 +109,36 @@ def collect(
     return problem
 
 
-def with_coefficients(model: Model, coefficients: np.ndarray, fit_e0: bool) -> Model:
-    """The model with coefficients (species-major, then E0 of each species where it is fitted)."""
+def _unneeded(problem: StreamingLeastSquares, model: Model, config: FitConfig) -> np.ndarray:
+    """bool (columns,): the powers of the pair term that the data do not need."""
+    potential = model.potential()
+    stop, n_pair = potential.n_parameters, potential.n_pair_parameters
+    columns = np.arange(problem.n_columns)
+    of_pair = (columns >= stop - n_pair) & (columns < stop)
+    if not (config.pair and config.pair.eliminate):
+        return np.zeros_like(of_pair)
+    return eliminate(problem.whole(), of_pair)
+
+
+def with_coefficients(
+    model: Model, coefficients: np.ndarray, fit_e0: bool, r_min: np.ndarray | None = None
+) -> Model:
+    """The model with coefficients: of the species in turn, of the pair term, then E0 of each
+    species where it is fitted.  r_min: of the pair term, see pair.with_pair."""
     n_species = len(model.elements)
     n_linear = len(coefficients) - (n_species if fit_e0 else 0)
+    n_pair = model.potential().n_pair_parameters
+    of_pair = coefficients[n_linear - n_pair : n_linear]
     regressor = {
         **model.data["regressor"],
-        "coefficients": coefficients[:n_linear].reshape(n_species, -1).tolist(),
+        "coefficients": coefficients[: n_linear - n_pair].reshape(n_species, -1).tolist(),
     }
     e0 = coefficients[n_linear:].tolist() if fit_e0 else model.data["E0"]
-    return Model({**model.data, "E0": e0, "regressor": regressor})
+    fitted = Model({**model.data, "E0": e0, "regressor": regressor})
+    return with_pair(fitted, of_pair, r_min) if n_pair else fitted
 
 
-def _check(solution: Solution) -> list[str]:
-    n = len(solution.coefficients)
+def _check(solution: Solution, n: int) -> list[str]:
     if solution.rank == n:
         return []
     return [

@@ -108,6 +108,15 @@ class StreamingLeastSquares:
         self._absorb(fold)
         return self._triangles[fold]
 
+    def whole(self) -> Array:
+        """R (n+1, n+1) of all folds."""
+        return merge(self.triangle(fold) for fold, count in enumerate(self.n_rows) if count)
+
+    def leave_out(self, columns: ArrayLike) -> None:
+        """Fix the coefficients of these columns (bool (n,) or indices) at zero."""
+        for fold in range(len(self._triangles)):
+            self.triangle(fold)[:, :-1][:, columns] = 0.0
+
     def solve(self, ridge: float | Literal["auto"] = "auto") -> Solution:
         """Minimise |A c - b|^2 + (ridge s)^2 |D c|^2.
 
@@ -127,7 +136,7 @@ class StreamingLeastSquares:
             raise InputError(f"least squares: ridge {ridge} is not a number of 0 or more")
         curve = self._cross_validate(folds) if ridge == "auto" else []
         chosen = _choose(curve) if ridge == "auto" else float(ridge)
-        whole = merge(self.triangle(fold) for fold in folds)
+        whole = self.whole()
         problem = _Scaled(whole, self._penalised)
         coefficients = problem.solve([chosen])
         n_rows = int(self.n_rows.sum())
@@ -178,6 +187,46 @@ def merge(triangles: Iterable[Array]) -> Array:
             update(corner, rows)
             merged[start:, start:] = corner
     return merged
+
+
+def eliminate(triangle: Array, candidates: ArrayLike, tolerance: float = 0.05) -> Array:
+    """bool (n,): the candidate columns that the fit can do without.
+
+    Backward: the candidate of least |t| (coefficient over its standard error) goes, one at a time,
+    as long as the RMSE stays within `tolerance` of that of all columns (or at rounding).
+    triangle: R of [A | b]; candidates: bool (n,).
+    """
+    candidates = np.asarray(candidates, dtype=bool)
+    chosen = np.flatnonzero(candidates)
+    others = np.flatnonzero(~candidates)
+    # What the other columns fit is rotated away: the rest is a problem of the candidates alone.
+    rotated = qr(triangle[:, [*others, *chosen, len(candidates)]], mode="r")[0]
+    rest = rotated[len(others) :, len(others) :]
+
+    def measure(columns: list[int]) -> tuple[float, Array]:
+        """|residual| and the |t| of each column."""
+        if not columns:
+            return float(np.linalg.norm(rest[:, -1])), np.empty(0)
+        norms = np.linalg.norm(rest[:, columns], axis=0)
+        scaled = rest[:, columns] / np.where(norms, norms, 1.0)
+        u, s, vt = np.linalg.svd(scaled, full_matrices=False)
+        s = np.maximum(s, EPSILON * s[0])
+        projected = u.T @ rest[:, -1]
+        t = np.abs(vt.T @ (projected / s)) / np.linalg.norm(vt.T / s, axis=1)
+        return float(np.linalg.norm(rest[:, -1] - u @ projected)), t
+
+    left = list(range(len(chosen)))
+    residual, t = measure(left)
+    limit = max((1.0 + tolerance) * residual, 10.0 * EPSILON * np.linalg.norm(triangle[:, -1]))
+    while left:
+        fewer = [column for column in left if column != left[int(np.argmin(t))]]
+        residual, t = measure(fewer)
+        if residual > limit:
+            break
+        left = fewer
+    found = candidates.copy()
+    found[chosen[left]] = False
+    return found
 
 
 def residual_norms(triangle: Array, coefficients: Array) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 from ase import Atoms
 
 import oracle
-from contract.entries import CORES, DESCRIPTORS, RARE, REGRESSORS
+from contract.entries import CORES, DESCRIPTORS, PAIRS, RARE, REGRESSORS
 from mlpot.model import Model
 from oracle.common import pairs
 from oracle.structures import crowd
@@ -46,6 +46,15 @@ class Cell:
         return DESCRIPTORS[self.descriptor].cutoffs(self.block)
 
     @property
+    def pair(self) -> dict | None:
+        return PAIRS.get(self.core)
+
+    @property
+    def repels(self) -> bool:
+        """Down to the smallest distances."""
+        return bool(CORES[self.core] or self.pair)
+
+    @property
     def jumps(self) -> bool:
         return self.block_name in DESCRIPTORS[self.descriptor].jumps
 
@@ -67,6 +76,9 @@ class Cell:
         core = CORES[self.core]
         of_core = [core["inner"], core["outer"]] if core else []
         of_block = DESCRIPTORS[self.descriptor].kinks(self.block)
+        if self.pair:
+            end, width = self.pair["r_cut"], self.pair["taper"]
+            of_core = [end, end - width, *self.pair["r_min"]]
         return sorted({*self.cutoffs.ravel(), *of_block, *of_core} - {0.0})
 
     @cached_property
@@ -82,7 +94,7 @@ class Cell:
             q = (q - scaling["shift"][species]) * scaling["scale"][species]
         regressor = REGRESSORS[self.regressor](np.random.default_rng(5), q, n_species)
         data = {"name": str(self), "elements": self.elements, "E0": E0[: len(self.elements)]}
-        data |= {"core": CORES[self.core], "scaling": scaling}
+        data |= {"core": CORES[self.core], "pair": self.pair, "scaling": scaling}
         data |= {"pooling": "structure" if self.pooled else "atom"}
         return Model(data | {"descriptor": self.block, "regressor": regressor})
 

@@ -13,15 +13,24 @@ from itertools import pairwise
 
 import numpy as np
 
-# Å; "far" reaches beyond every descriptor's cutoff; "scaled" has no core, but scaled features, and
-# "pooled" the mean of all atoms' features.
+# Å; "far" reaches beyond every descriptor's cutoff; "scaled" has no core, but scaled features,
+# "pooled" the mean of all atoms' features, and "pair" a pair term.
 CORES = {
     "bare": None,
     "zbl": {"type": "zbl", "inner": 1.7, "outer": 2.9},
     "far": {"type": "zbl", "inner": 2.1, "outer": 5.4},
     "scaled": None,
     "pooled": None,
+    "pair": None,
 }
+# Pair terms, of the cells named so; with a wall at r_min.
+PAIRS = {
+    "pair": {
+        "sum": "cut", "powers": [0, 1, 6, 12], "r_cut": 4.9, "taper": 1.3,
+        "coefficients": [[0.1, 1.5, -40.0, 3e3], [-0.2, -2.0, 10.0, 2e3], [0.0, 1.0, 0.0, 1e3]],
+        "r_min": [1.7, 1.5, 1.6],
+    },
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -180,4 +189,4 @@ REGRESSORS = {
 # Those whose energy is linear in their coefficients: design rows times these are the results.
 LINEAR = ("linear", "quadratic")
 # Tried on the plain mixture only, and one at a time.
-RARE = ("far", "scaled", "pooled", "softplus", "silu")
+RARE = ("far", "scaled", "pooled", "pair", "softplus", "silu")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from ase.data import atomic_numbers
 
-from . import acsf, bispectrum, kruglov, neural_network, zbl
+from . import acsf, bispectrum, kruglov, neural_network, pair, zbl
 
 DESCRIPTORS = {
     "acsf": acsf.features,
     "bispectrum": bispectrum.features,
     "kruglov": kruglov.features,
+    "none": lambda positions, *_: np.zeros((len(positions), 0)),
 }
 
 
@@ -29,7 +30,7 @@ def regress(q, species, regressor: dict) -> np.ndarray:
 
 
 def energies(data: dict, positions, cell, pbc, species) -> np.ndarray:
-    """Energies of the atoms (N,) [eV] by a model file's content, E0 and core included."""
+    """Energies of the atoms (N,) [eV] by a model file's content: E0, core, pair term and all."""
     species = np.asarray(species)
     block = data["descriptor"]
     q = DESCRIPTORS[block["type"]](positions, cell, pbc, species, block)
@@ -43,4 +44,6 @@ def energies(data: dict, positions, cell, pbc, species) -> np.ndarray:
     if (core := data.get("core")) is not None:
         numbers = np.array([atomic_numbers[s] for s in data["elements"]])[species]
         e = e + zbl.energies(positions, cell, pbc, numbers, core["inner"], core["outer"])
+    if (block := data.get("pair")) is not None:
+        e = e + pair.energies(positions, cell, pbc, species, block)
     return e

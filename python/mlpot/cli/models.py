@@ -80,6 +80,7 @@ def _facts(model: Any) -> dict[str, str]:
         "cutoff": f"{potential.r_cut:g} Å, {_smoothness(potential.smoothness)}",
         "descriptor": f"{data['descriptor']['type']}, {potential.n_features} numbers an atom",
         "regressor": f"{data['regressor']['type']}, {potential.n_parameters} coefficients",
+        **({"pair term": _pair(data["pair"])} if data["pair"] else {}),
         "core": f"{core['type']} {core['inner']:g} to {core['outer']:g} Å" if core else "none",
         "source": str(provenance.get("source", provenance.get("converted_from", "unknown"))),
     }
@@ -92,7 +93,14 @@ def _facts(model: Any) -> dict[str, str]:
     return facts
 
 
+def _pair(block: dict[str, Any]) -> str:
+    where = f"inside {block['r_cut']:g} Å" if block["sum"] == "cut" else "over the lattice (Ewald)"
+    return f"r^-k with k = {', '.join(map(str, block['powers']))}, {where}"
+
+
 def _smoothness(derivatives: int) -> str:
+    if derivatives >= 1000:
+        return "with nothing that ends there"
     if derivatives < 0:
         return "where the energy jumps: not for MD"
     return f"where the energy is C{derivatives} ({derivatives} continuous derivatives)"

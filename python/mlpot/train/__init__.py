@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 from rich.progress import Progress
 
 from mlpot.config import FitConfig, Training
@@ -22,8 +23,10 @@ from mlpot.design import KINDS, count_rows, name_of, references
 from mlpot.errors import InputError
 from mlpot.features import feature_statistics
 from mlpot.io import Dataset
-from mlpot.metrics import species_of
+from mlpot.linear import fit_pair
+from mlpot.metrics import predict, species_of
 from mlpot.model import Model
+from mlpot.pair import only_pair, pair_files
 from mlpot.report import Outcome, Stopwatch, training_figure
 from mlpot.solve import Array
 from mlpot.train import checkpoint
@@ -47,7 +50,10 @@ def train_network(
     Raises InputError for data the model cannot evaluate and for a checkpoint of another training.
     """
     settings = config.training or Training()
+    notes: list[str] = []
     with watch("prepare"):
+        if config.pair:
+            model, notes = fit_pair(config, model, train)
         model = prepared(model, train, config)
         loss = training_set(model, train, config).loss
         rows = np.array([sum(count_rows(atoms, config.weights).values()) for atoms in train])
@@ -69,6 +75,9 @@ def train_network(
     with watch("train"):
         descents = _descend(settings, start, arrays, save, progress)
     outcome = _outcome(model, settings, config, descents)
+    outcome.log[:0] = notes
+    if config.pair:
+        outcome.figures |= pair_files(model)
     if all(descent.ended for descent in descents):
         outcome.scratch.append(path)
     else:
@@ -93,9 +102,13 @@ def initial(model: Model, seed: list[int]) -> Array:
 
 
 def training_set(model: Model, train: Dataset, config: FitConfig) -> Any:
-    """The core's TrainingSet of all structures with the configured weights."""
+    """The core's TrainingSet of all structures with the configured weights.
+
+    It knows no pair term: what that says is taken off the references.
+    """
     from mlpot import _core
 
+    pair = only_pair(model).potential() if model.data["pair"] else None
     found = _core.TrainingSet(model.to_text(), where=model.name, threads=_threads())
     for atoms in train:
         known = references(atoms, config.weights)
@@ -104,10 +117,20 @@ def training_set(model: Model, train: Dataset, config: FitConfig) -> Any:
         labels[0] = labels[0] or 0.0  # of weight zero
         species = species_of(atoms, model.elements)
         try:
+            if pair:
+                labels = without_pair(pair, atoms, labels)
             found.add(atoms.positions, atoms.cell.array, atoms.pbc, species, *labels, weights)
         except ValueError as error:
             raise InputError(f"{name_of(atoms)}: {error}") from None
     return found
+
+
+def without_pair(pair: Any, atoms: Atoms, labels: list[Any]) -> list[Any]:
+    """[energy, forces, stress], each of which may be None, without those of the pair term."""
+    found = predict(pair, atoms)
+    return [
+        None if label is None else label - own for label, own in zip(labels, found, strict=True)
+    ]
 
 
 def _descend(
