@@ -67,8 +67,8 @@ def polymorphs(
             continue
         try:
             other = relax_cell(_start(name, crystal), calculator, fmax)
-            if (became := structure_of(other)) != name:
-                raise PropertyError(f"relaxes to {became or 'another structure'}")
+            if structure_of(other) != name:
+                raise PropertyError("relaxes to another structure")
         except InputError as error:
             problems.append(f"{name}: {error}")
             continue
