@@ -207,7 +207,8 @@ std::vector<int> checked_indices(const TrainingSet& set,
 void add_structure(TrainingSet& set, const Doubles& positions, const Doubles& cell,
                    const Flags& pbc, const Ints& species, double energy,
                    const std::optional<Doubles>& forces, const std::optional<Doubles>& stress,
-                   const std::array<double, 3>& weights) {
+                   const std::array<double, 3>& weights,
+                   const std::optional<std::array<Doubles, 3>>& columns) {
   NeighborList list = neighbors_of(set.potential(), positions, cell, pbc, species);
   const double volume = volume_of(cell);
   Reference reference;
@@ -223,7 +224,18 @@ void add_structure(TrainingSet& set, const Doubles& positions, const Doubles& ce
   reference.w_energy = weights[0];
   reference.w_force = weights[1];
   reference.w_stress = weights[2];
-  set.add(std::move(list), static_cast<int>(positions.shape(0)), volume, std::move(reference));
+  LinearPart linear;
+  if (columns) {
+    const auto& [of_energy, of_forces, of_strain] = *columns;
+    linear.n = static_cast<int>(of_energy.size());
+    require(of_forces.size() == positions.size() * linear.n && of_strain.size() == 9 * linear.n,
+            "linear: expected shapes (m,), (n, 3, m) and (3, 3, m)");
+    linear.energy.assign(of_energy.data(), of_energy.data() + of_energy.size());
+    linear.forces.assign(of_forces.data(), of_forces.data() + of_forces.size());
+    linear.dE_dstrain.assign(of_strain.data(), of_strain.data() + of_strain.size());
+  }
+  set.add(std::move(list), static_cast<int>(positions.shape(0)), volume, std::move(reference),
+          std::move(linear));
 }
 
 py::tuple training_loss(TrainingSet& set, const Doubles& parameters,
@@ -390,9 +402,10 @@ PYBIND11_MODULE(_core, m) {
       .def_property_readonly("n_structures", &TrainingSet::n_structures)
       .def_property_readonly("n_parameters", &TrainingSet::n_parameters)
       .def("add", &add_structure, "positions"_a, "cell"_a, "pbc"_a, "species"_a, "energy"_a,
-           "forces"_a, "stress"_a, "weights"_a,
+           "forces"_a, "stress"_a, "weights"_a, "linear"_a = py::none(),
            "Add a structure: energy eV, forces (n, 3) eV/Å or None, stress (3, 3) eV/Å^3 or None,\n"
-           "weights of the residuals in eV/atom, eV/Å and GPa.")
+           "weights of the residuals in eV/atom, eV/Å and GPa. linear: energy (m,), forces\n"
+           "(n, 3, m) and dE_dstrain (3, 3, m) by m more parameters, the same for all structures.")
       .def("loss", &training_loss, "parameters"_a, "indices"_a = py::none(),
            "(loss, gradient) over the structures: sum of w_E^2 (dE/N)^2 + w_F^2 |dF|^2 +\n"
            "w_S^2 |d stress|^2 with six stress components.")

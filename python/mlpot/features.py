@@ -69,11 +69,24 @@ def feature_statistics(potential: Any, frames: Iterable[Atoms]) -> list[FeatureS
     """Statistics of a potential's features for each species; InputError names a bad structure."""
     found = [FeatureStatistics(potential.n_features) for _ in potential.elements]
     for atoms in frames:
+        features = _features(potential, atoms)
         species = species_of(atoms, potential.elements)
-        try:
-            features = potential.features(atoms.positions, atoms.cell.array, atoms.pbc, species)
-        except ValueError as error:
-            raise InputError(f"{name_of(atoms)}: {error}") from None
         for s, statistics in enumerate(found):
             statistics.add(features[species == s])
     return found
+
+
+def mean_statistics(potential: Any, frames: Iterable[Atoms]) -> FeatureStatistics:
+    """The same of the mean features of each structure, with atoms of all species."""
+    found = FeatureStatistics(potential.n_features)
+    for atoms in frames:
+        found.add(_features(potential, atoms).mean(axis=0, keepdims=True))
+    return found
+
+
+def _features(potential: Any, atoms: Atoms) -> Array:
+    species = species_of(atoms, potential.elements)
+    try:
+        return potential.features(atoms.positions, atoms.cell.array, atoms.pbc, species)
+    except ValueError as error:
+        raise InputError(f"{name_of(atoms)}: {error}") from None

@@ -21,7 +21,7 @@ from rich.progress import Progress
 from mlpot.config import FitConfig, Training
 from mlpot.design import KINDS, count_rows, name_of, references
 from mlpot.errors import InputError
-from mlpot.features import feature_statistics
+from mlpot.features import feature_statistics, mean_statistics
 from mlpot.io import Dataset
 from mlpot.linear import fit_pair
 from mlpot.metrics import predict, species_of
@@ -90,15 +90,19 @@ def prepared(model: Model, train: Dataset, config: FitConfig) -> Model:
     settings = config.training or Training()
     potential = model.potential()
     e0 = fit_e0(potential, train.frames).tolist() if config.E0 == "fit" else model.data["E0"]
-    statistics = feature_statistics(potential, train.frames)
+    if model.data["pooling"] == "structure":
+        statistics = [mean_statistics(potential, train.frames)]
+    else:
+        statistics = feature_statistics(potential, train.frames)
     return Model({**model.data, "E0": e0, "scaling": scaling(statistics, settings.scaling)})
 
 
 def initial(model: Model, seed: list[int]) -> Array:
-    """Parameters of all species, drawn."""
+    """Parameters of all networks, drawn."""
     layers, n_features = model.data["regressor"]["layers"], model.potential().n_features
     rng = np.random.default_rng(seed)
-    return np.concatenate([initial_weights(n_features, layers, rng) for _ in model.elements])
+    networks = model.data["regressor"]["coefficients"]
+    return np.concatenate([initial_weights(n_features, layers, rng) for _ in networks])
 
 
 def training_set(model: Model, train: Dataset, config: FitConfig) -> Any:
@@ -193,8 +197,8 @@ def _outcome(
 
 
 def _trained(model: Model, descent: Descent, config: FitConfig) -> Model:
-    state, n_species = descent.state, len(model.elements)
-    coefficients = state["best"].reshape(n_species, -1).tolist()
+    state, n_networks = descent.state, len(model.data["regressor"]["coefficients"])
+    coefficients = state["best"].reshape(n_networks, -1).tolist()
     training, validation = descent.state["curve"][state["best_iteration"]]
     return Model(
         {
