@@ -6,9 +6,9 @@
 //   P = sqrt(sum_B (N_B / N) delta (N / V)^(1/3) sum_b F_B(b)^2),   b = 2 .. r_cut / delta
 //
 // Below 0.5 Å, where only a core has something to say, a parabola in r^2 takes the place of 1/r^2
-// (C2), so that no core is overcome. g_b(r) is the part of a Gaussian at r, of deviation sigma, that lies in bin b, from delta (b - 1)
-// to delta b. With r = delta (b_0 + 1/2 + t) it is a function of t for each bin counted from b_0:
-// its Taylor series serves all distances.
+// (C2), so that no core is overcome. g_b(r) is the part of a Gaussian at r, of deviation sigma,
+// that lies in bin b, from delta (b - 1) to delta b. With r = delta (b_0 + 1/2 + t) it is a
+// function of t for each bin counted from b_0: its Taylor series serves all distances.
 #pragma once
 
 #include <cmath>
@@ -129,6 +129,14 @@ class OrderParameter {
         }
       }
     }
+    terms_.grow(n_near_ / tile);
+    for (int k = 0; k < n_near_; k++) {  // those of a tile that count
+      const double* series = series_.begin() + k * n_terms_;
+      int n = n_terms_;
+      while (n > 2 && std::fabs(series[n - 1]) * std::pow(0.5, n - 1) < 1e-17) n--;
+      int& most = terms_[k / tile];
+      most = k % tile == 0 || n > most ? n : most;
+    }
   }
 
   // Weights, bins and places in them of all neighbours.
@@ -175,9 +183,10 @@ class OrderParameter {
     const Real t = t_[j], weight = weight_[j];
     for (int k = 0; k < n_near_; k += tile) {
       const double* c = series_.begin() + k * n_terms_;
+      const int terms = terms_[k / tile];
       Real g[tile];
-      for (int i = 0; i < tile; i++) g[i] = Real(c[(i + 1) * n_terms_ - 1]);
-      for (int n = n_terms_ - 2; n >= 0; n--)
+      for (int i = 0; i < tile; i++) g[i] = Real(c[i * n_terms_ + terms - 1]);
+      for (int n = terms - 2; n >= 0; n--)
         for (int i = 0; i < tile; i++) g[i] = g[i] * t + Real(c[i * n_terms_ + n]);
       for (int i = 0; i < tile; i++)
         put(f + k + i, row_[j], take(f + k + i, row_[j]) + weight * g[i]);
@@ -191,7 +200,7 @@ class OrderParameter {
     for (int k = 0; k < n_near_; k++) {
       const Real weight = take(adjoint_.begin() + k, row_[j]);
       const double* series = series_.begin() + k * n_terms_;
-      for (int n = 0; n < n_terms_; n++) c[n] += weight * Real(series[n]);
+      for (int n = 0; n < terms_[k / tile]; n++) c[n] += weight * Real(series[n]);
     }
     const Real t = t_[j];
     Real sum = c[n_terms_ - 1], by_t(0.0);
@@ -206,6 +215,7 @@ class OrderParameter {
   double r_cut_, sigma_, delta_;
   int n_bins_, reach_, n_near_, n_places_, n_terms_;
   Buffer<double> series_;                   // [n_near][n_terms]
+  Buffer<int> terms_;                       // [n_near / tile]
   Buffer<double> background_;               // [n_bins + 1]
   Buffer<Real> histogram_, adjoint_;        // [n_species][n_places], [n_places]
   Buffer<Real> weight_, weight_slope_, t_;  // by neighbour

@@ -105,7 +105,7 @@ def test_the_loss_is_the_weighted_error_of_the_model(folder):
 
 
 def with_parameters(model, parameters):
-    coefficients = parameters.reshape(len(model.elements), -1)
+    coefficients = parameters.reshape(len(model.data["regressor"]["coefficients"]), -1)
     regressor = {**model.data["regressor"], "coefficients": coefficients}
     return Model({**model.data, "regressor": regressor})
 
