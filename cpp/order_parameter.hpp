@@ -16,7 +16,7 @@
 #include "batch.hpp"
 #include "block.hpp"
 #include "cutoff.hpp"
-#include "dual.hpp"
+#include "lanes.hpp"
 
 MLPOT_BEGIN_KERNELS
 
