@@ -1,4 +1,4 @@
-"""Training of the Kruglov potential: features of the volume, pooled ones, and a pair term beside."""
+"""Training of the Kruglov potential: features of the volume, pooled ones, a pair term beside."""
 
 from __future__ import annotations
 
