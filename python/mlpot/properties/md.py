@@ -43,7 +43,8 @@ class Dynamics(Result):
     displacement over time, by 6. nearest: the shortest distance of all frames, in units of the
     crystal's. energy_error: mean absolute error of the snapshots' energies against the second
     method, and energy_scatter the same after a constant is taken off (another zero of energy).
-    rdf (2, bins) and displacements (2, n: ps, Å²) are for the plot.
+    snapshots: with energies, forces and stresses, to be labelled by another program; rdf (2, bins)
+    and displacements (2, n: ps, Å²) are for the plot.
     """
 
     md_temperature_K: dict[str, float] = quantity("mean temperature of NVT at {} K", "K", 1)
@@ -63,6 +64,7 @@ class Dynamics(Result):
     md_pressure_error_bar_GPa: dict[str, float] | None = None
     md_diffusion_A2_per_ps: dict[str, float] | None = None
     md_atoms: int | None = None
+    snapshots: dict[str, list[Atoms]] = hidden()
     rdf: dict[str, np.ndarray] = hidden()
     displacements: dict[str, np.ndarray] = hidden()
 
@@ -85,9 +87,9 @@ def md(
 
     temperatures in K, or "0.9Tm" of melting; time and equilibration in ps, timestep in fs.
     supercell: its atoms, at the least; its volume is that of the crystal at 0 K. snapshots: how
-    many to compare with `reference`, evenly spaced. LAMMPS integrates (Langevin) where it can, ASE
-    else. A run that collapses or loses atoms is a problem of its own; PropertyError where all do.
-    Raises InputError for settings that cannot be.
+    many to keep, evenly spaced, and to compare with `reference`. LAMMPS integrates (Langevin) where
+    it can, ASE else. A run that collapses or loses atoms is a problem of its own; PropertyError
+    where all do. Raises InputError for settings that cannot be.
     """
     if not (time > 0.0 and equilibration >= 0.0 and timestep > 0.0 and snapshots > 0):
         raise InputError("md: time, timestep and snapshots must be positive")
@@ -106,7 +108,10 @@ def md(
         done = number * (steps // every), len(temperatures) * (steps // every)
         try:
             frames, rows = _sampled(run, start, done, progress)
-            found[f"{chosen:g}"] = _averages(frames, rows) | _errors(frames, snapshots, reference)
+            spaced = np.linspace(0, len(frames) - 1, min(snapshots, len(frames))).round()
+            few = [frames[i] for i in spaced.astype(int)]
+            averages = _averages(frames, rows) | _errors(few, reference)
+            found[f"{chosen:g}"] = averages | {"snapshots": few}
         except (PropertyError, InputError) as error:
             problems.append(f"NVT at {chosen:g} K: {error}")
     if not found:
@@ -185,16 +190,15 @@ def _averages(frames: list[Atoms], rows: list[dict]) -> dict:
     }
 
 
-def _errors(frames: list[Atoms], count: int, reference: BaseCalculator | None) -> dict:
-    """Mean absolute errors of evenly spaced frames against the second method."""
+def _errors(frames: list[Atoms], reference: BaseCalculator | None) -> dict:
+    """Mean absolute errors of frames against the second method."""
     if reference is None:
         return {}
-    chosen = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
     energies, forces = [], []
-    for i in chosen:
-        truth = predict(reference, frames[i])
-        energies.append((frames[i].get_potential_energy() - truth.energy) / len(frames[i]))
-        forces.append(np.abs(frames[i].get_forces() - truth.forces).mean())
+    for frame in frames:
+        truth = predict(reference, frame)
+        energies.append((frame.get_potential_energy() - truth.energy) / len(frame))
+        forces.append(np.abs(frame.get_forces() - truth.forces).mean())
     return {
         "md_energy_error_meV_per_atom": 1e3 * float(np.abs(energies).mean()),
         "md_energy_scatter_meV_per_atom": 1e3 * float(np.abs(energies - np.mean(energies)).mean()),
