@@ -123,7 +123,7 @@ class PairConfig(Strict):
     powers: Annotated[list[int], Field(min_length=1)] = list(range(1, 16))  # noqa: RUF012
     r_cut: Annotated[float, Field(gt=0)] | None = None
     taper: Weight = 1.0
-    eliminate: bool = True
+    eliminate: bool | Annotated[float, Field(gt=0)] = True
     core: bool = True
 
     @model_validator(mode="after")

@@ -63,8 +63,7 @@ class LatticeSums:
     @property
     def columns(self) -> list[tuple[str, str, int]]:
         """(a, b, k) of each column."""
-        pairs = combinations_with_replacement(self.elements, 2)
-        return [(a, b, k) for a, b in pairs for k in self._core.powers]
+        return [(a, b, k) for a, b in pairs(self.elements) for k in self._core.powers]
 
     def compute(
         self, atoms: Atoms, derivatives: bool = True, alpha: float | None = None, eta: float = ETA
@@ -86,11 +85,18 @@ class LatticeSums:
         return Sums(found["values"], found.get("forces"), found.get("dE_dstrain"))
 
 
-def shortest_distances(frames: Iterable[Atoms], elements: Sequence[str], r_most: float = 6.0):
+def pairs(elements: Sequence[str]) -> list[tuple[str, str]]:
+    """Unordered pairs of elements, in the order of columns and of a model's coefficients."""
+    return list(combinations_with_replacement(elements, 2))
+
+
+def shortest_distances(
+    frames: Iterable[Atoms], elements: Sequence[str], r_most: float = 6.0
+) -> Array:
     """(pairs,) Å: of every pair of elements in the structures, r_most where none is below it."""
     from mlpot import _core
 
-    shortest = np.full(len(elements) * (len(elements) + 1) // 2, r_most)
+    shortest = np.full(len(pairs(elements)), r_most)
     for atoms in frames:
         place = atoms.positions, atoms.cell.array, atoms.pbc, species_of(atoms, elements)
         found = _core.shortest_distances(*place, len(elements), r_most)

@@ -117,7 +117,8 @@ def _unneeded(problem: StreamingLeastSquares, model: Model, config: FitConfig) -
     of_pair = (columns >= stop - n_pair) & (columns < stop)
     if not (config.pair and config.pair.eliminate):
         return np.zeros_like(of_pair)
-    return eliminate(problem.whole(), of_pair)
+    exact = float(config.pair.eliminate) if config.pair.eliminate is not True else 0.0
+    return eliminate(problem.whole(), of_pair, exact * np.sqrt(problem.n_rows.sum()))
 
 
 def with_coefficients(

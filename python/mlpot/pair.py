@@ -15,16 +15,11 @@ from ase import Atoms
 
 from mlpot.config import PairConfig
 from mlpot.figures import new_figure, png
-from mlpot.lattice_sums import shortest_distances
+from mlpot.lattice_sums import pairs, shortest_distances
 from mlpot.model import Model
 from mlpot.solve import Array
 
 TABLE_POINTS = 400
-
-
-def pairs(elements: Sequence[str]) -> list[tuple[str, str]]:
-    """Unordered pairs of elements, in the order of a model's coefficients."""
-    return list(combinations_with_replacement(elements, 2))
 
 
 def zero_block(config: PairConfig | None, n_species: int) -> dict[str, Any] | None:
@@ -106,13 +101,17 @@ def pair_files(model: Model) -> dict[str, bytes]:
     return {"pair.png": figure(model), "pair.txt": table(model).encode()}
 
 
-def figure(model: Model, reference: tuple[Array, Array] | None = None) -> bytes:
-    """PNG: V of each pair over r; reference: (r, V (pairs, len(r))) to draw behind it.
+def figure(
+    model: Model,
+    reference: tuple[Array, Array] | None = None,
+    span: tuple[float, float] | None = None,
+) -> bytes:
+    """PNG: V of each pair over r (between `span`, Å); reference: (r, V (pairs, len(r))), behind it.
 
     What to look for.  The curve should be smooth and repel where it ends on the left; shaded is
     where no data were, and the wall replaces the fit.  Wiggles mean more powers than the data hold.
     """
-    r = _distances(model)
+    r = _distances(model) if span is None else np.linspace(*span, TABLE_POINTS)
     found, names = curves(model, r), pairs(model.elements)
     drawn = new_figure(4.2 * len(names), 3.6)
     panels = drawn.subplots(1, len(names), squeeze=False)[0]

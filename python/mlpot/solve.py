@@ -189,11 +189,11 @@ def merge(triangles: Iterable[Array]) -> Array:
     return merged
 
 
-def eliminate(triangle: Array, candidates: ArrayLike, tolerance: float = 0.05) -> Array:
+def eliminate(triangle: Array, candidates: ArrayLike, exact: float = 0.0) -> Array:
     """bool (n,): the candidate columns that the fit can do without.
 
     Backward: the candidate of least |t| (coefficient over its standard error) goes, one at a time,
-    as long as the RMSE stays within `tolerance` of that of all columns (or at rounding).
+    as long as |A c - b| stays within 5 % of that of all columns, or below `exact`, or at rounding.
     triangle: R of [A | b]; candidates: bool (n,).
     """
     candidates = np.asarray(candidates, dtype=bool)
@@ -217,7 +217,8 @@ def eliminate(triangle: Array, candidates: ArrayLike, tolerance: float = 0.05) -
 
     left = list(range(len(chosen)))
     residual, t = measure(left)
-    limit = max((1.0 + tolerance) * residual, 10.0 * EPSILON * np.linalg.norm(triangle[:, -1]))
+    rounding = 10.0 * EPSILON * np.linalg.norm(triangle[:, -1])
+    limit = max(1.05 * residual, rounding, exact)
     while left:
         fewer = [column for column in left if column != left[int(np.argmin(t))]]
         residual, t = measure(fewer)

@@ -16,10 +16,22 @@ from mlpot.errors import InputError, did_you_mean
 from mlpot.generate.cells import MODES, facets, slab, strained, supercell, with_vacancy
 from mlpot.generate.crystals import check_crystal, kelvin, parse_structure, relax_lattice
 from mlpot.generate.frames import assign_splits, labelled, summary, write
+from mlpot.generate.random_cells import random_structure, random_structures, volume_scan
 from mlpot.generate.thermal import snapshots
 from mlpot.lammps import LammpsCalculator
 
-__all__ = ["GROUPS", "Recipe", "generate", "parse_structure", "relax_lattice", "summary", "write"]
+__all__ = [
+    "GROUPS",
+    "Recipe",
+    "generate",
+    "parse_structure",
+    "random_structure",
+    "random_structures",
+    "relax_lattice",
+    "summary",
+    "volume_scan",
+    "write",
+]
 
 GROUPS = ("Ground", "Elastic", "Surface", "AIMD-NVT", "Vacancy")
 Commands = str | Sequence[str]
