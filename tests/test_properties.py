@@ -188,6 +188,8 @@ def test_one_command_measures_side_by_side(run, tmp_path):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert f"({name}.png)" in report
     assert "| c11 | GPa |" in report
+    for text in (report, result.stdout):
+        assert f"{deltas[0]['eam Cu_u3.eam']:.3f}" in text
     assert str(tmp_path) not in report
 
 
@@ -213,6 +215,19 @@ def test_what_cannot_be_relaxed_has_no_numbers(run, tmp_path):
     assert "born: lattice: no minimum" in result.stderr
 
 
+def test_a_potential_without_isolated_atoms_has_the_rest(copper):
+    class Periodic(EMT):
+        def calculate(self, atoms=None, *args):
+            if not atoms.pbc.any():
+                raise InputError("periodic structures only")
+            super().calculate(atoms, *args)
+
+    found = lattice(bulk("Cu"), Periodic())
+    assert found.lattice_constant_A > 2.0
+    assert "cohesive_energy_eV" not in found.to_dict()
+    assert found.problems == ("cohesive energy: an isolated atom: periodic structures only",)
+
+
 def test_any_ase_calculator_is_a_method():
     (found,) = measure(bulk("Cu"), [Method("EMT", EMT())], ["elastic", "eos"])
     assert not found.failures
@@ -233,6 +248,10 @@ def test_any_ase_calculator_is_a_method():
         (
             ["-s", "fcc:Cu", "--only", "elastic", "--set", "eos.points=9", *lammps(COPPER)],
             ["settings of eos, which is not computed"],
+        ),
+        (
+            ["-s", "fcc:Cu", "--only", "vacancy", "--set", "vacancy.images=4", *lammps(COPPER)],
+            ["vacancy.images 4: must be odd"],
         ),
         (["-s", "fcc:Cu", "--lammps", "pair_coeff * * 1 1"], ["begin with a pair_style"]),
         (["-s", "fcc:Cu", "--lammps", "pair_style eam/aloy"], ["LAMMPS: Unrecognized pair style"]),

@@ -85,7 +85,7 @@ def properties(
             second = others[0].calculator
         progress = stack.enter_context(progress_bar())
         found = measure(crystal, methods, only or (), parse(settings), second, progress)
-    stdout.print(shown.table(found, structure))
+    stdout.print(shown.table(found, structure), *shown.distances(found))
     for line in shown.failures(found):
         stderr.print(f"failed: {line}", style="yellow", markup=False, soft_wrap=True)
     if output is not None:

@@ -22,6 +22,10 @@ class PropertyError(InputError):
     """
 
 
+class SettingError(InputError):
+    """A setting of a property that cannot be: the user's mistake, whatever the potential."""
+
+
 def quantity(label: str, unit: str = "", digits: int = 3) -> Any:
     """A field of a Result that is shown in tables; its name, unit included, is its JSON key.
 

@@ -16,9 +16,8 @@ from ase.calculators.calculator import BaseCalculator
 from ase.stress import voigt_6_to_full_3x3_strain
 from ase.units import GPa
 
-from mlpot.errors import InputError
 from mlpot.generate.cells import rotations
-from mlpot.properties.base import PropertyError, Result, quantity
+from mlpot.properties.base import PropertyError, Result, SettingError, quantity
 from mlpot.properties.relax import STRESS, relax_atoms
 
 KINK = 0.005  # of the largest constant: what a smooth σ(ε) never deviates from its cubic
@@ -63,7 +62,7 @@ def elastic(
     and fourth order elasticity. fmax: eV/Å left on atoms.
     """
     if len(set(strains)) < 3 or not all(0.0 < abs(strain) < 0.1 for strain in strains):
-        raise InputError("elastic.strains: must be three or more, not zero, below 0.1")
+        raise SettingError("elastic.strains: must be three or more, not zero, below 0.1")
     rest = calculator.get_property("stress", crystal)
     if np.abs(rest).max() > 2 * STRESS:
         worst = np.abs(rest).max() / GPa

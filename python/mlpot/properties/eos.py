@@ -16,9 +16,8 @@ from ase.calculators.calculator import BaseCalculator
 from ase.units import GPa
 from scipy.optimize import curve_fit
 
-from mlpot.errors import InputError
 from mlpot.figures import line_style, new_figure, png
-from mlpot.properties.base import PropertyError, Result, quantity
+from mlpot.properties.base import PropertyError, Result, SettingError, quantity
 from mlpot.properties.relax import relax_atoms
 
 
@@ -55,7 +54,7 @@ def eos(
     The shape of the cell is kept, atoms are relaxed to fmax (eV/Å).
     """
     if not 0.0 < span < 0.5 or points < 5:
-        raise InputError("eos: span must be within 0 and 0.5, points at least 5")
+        raise SettingError("eos: span must be within 0 and 0.5, points at least 5")
     volumes, energies = [], []
     for ratio in np.linspace(1 - span, 1 + span, points):
         atoms = crystal.copy()

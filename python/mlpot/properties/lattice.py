@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 
 from mlpot.errors import InputError
-from mlpot.properties.base import PropertyError, Result, hidden, quantity
+from mlpot.properties.base import Result, hidden, quantity
 from mlpot.properties.relax import relax_cell
 
 
@@ -34,6 +34,11 @@ def lattice(crystal: Atoms, calculator: BaseCalculator, *, fmax: float = 1e-4) -
     """Relax volume, shape and atoms to fmax (eV/Å; stresses to 1e-3 GPa)."""
     relaxed = relax_cell(crystal, calculator, fmax)
     energy = calculator.get_property("energy", relaxed) / len(relaxed)
+    cohesive, problems = None, ()
+    try:
+        cohesive = _isolated(relaxed, calculator) - energy
+    except InputError as error:
+        problems = (f"cohesive energy: an isolated atom: {error}",)
     a, b, c = relaxed.cell.lengths()
     return Lattice(
         lattice_constant_A=float(a),
@@ -41,8 +46,9 @@ def lattice(crystal: Atoms, calculator: BaseCalculator, *, fmax: float = 1e-4) -
         lattice_constant_c_A=None if np.isclose(a, c, rtol=1e-5) else float(c),
         volume_A3_per_atom=float(relaxed.get_volume()) / len(relaxed),
         energy_eV_per_atom=energy,
-        cohesive_energy_eV=_isolated(relaxed, calculator) - energy,
+        cohesive_energy_eV=cohesive,
         crystal=relaxed,
+        problems=problems,
     )
 
 
@@ -51,8 +57,5 @@ def _isolated(crystal: Atoms, calculator: BaseCalculator) -> float:
     energies = {}
     for symbol in set(crystal.symbols):
         atom = Atoms(symbol, positions=[[10.0] * 3], cell=[20.0] * 3, pbc=False)
-        try:
-            energies[symbol] = calculator.get_property("energy", atom)
-        except InputError as error:
-            raise PropertyError(f"an isolated {symbol}: {error}") from None
+        energies[symbol] = calculator.get_property("energy", atom)
     return float(np.mean([energies[symbol] for symbol in crystal.symbols]))

@@ -20,7 +20,7 @@ from mlpot.figures import line_style, new_figure, png
 from mlpot.generate.cells import supercell as repeated
 from mlpot.generate.crystals import kelvin
 from mlpot.metrics import predict
-from mlpot.properties.base import PropertyError, Result, hidden, quantity
+from mlpot.properties.base import PropertyError, Result, SettingError, hidden, quantity
 from mlpot.properties.correlations import (
     block_mean,
     displacement,
@@ -92,13 +92,13 @@ def md(
     where all do. Raises InputError for settings that cannot be.
     """
     if not (time > 0.0 and equilibration >= 0.0 and timestep > 0.0 and snapshots > 0):
-        raise InputError("md: time, timestep and snapshots must be positive")
+        raise SettingError("md: time, timestep and snapshots must be positive")
     start, steps = repeated(crystal, supercell), round(1000.0 * time / timestep)
     every = max(1, round(steps / FRAMES))
     settings = {"steps": steps // every * every, "every": every, "timestep": timestep}
     settings |= {"equilibration": round(1000.0 * equilibration / timestep)}
     if steps // every < 10:
-        raise InputError(f"md.time {time} ps: must be ten time steps at the least")
+        raise SettingError(f"md.time {time} ps: must be ten time steps at the least")
     found: dict[str, dict] = {}
     problems = []
     for number, temperature in enumerate(temperatures):

@@ -20,9 +20,8 @@ from ase.cell import Cell
 from ase.dft.kpoints import parse_path_string
 from ase.units import kB
 
-from mlpot.errors import InputError
 from mlpot.figures import line_style, new_figure, png
-from mlpot.properties.base import Result, hidden, quantity
+from mlpot.properties.base import Result, SettingError, hidden, quantity
 
 SEGMENT = 51  # q points on the longest segment
 MESH = 60.0  # Å, phonopy's measure of the density of q points
@@ -144,7 +143,7 @@ def _force_constants(crystal, calculator, length, displacement, progress) -> Any
         from phonopy.structure.atoms import PhonopyAtoms
         from phonopy.structure.cells import guess_primitive_matrix
     except ImportError:
-        raise InputError("phonons need phonopy: pip install 'mlpot[properties]'") from None
+        raise SettingError("phonons need phonopy: pip install 'mlpot[properties]'") from None
     repeat = [max(1, ceil(length / edge - 1e-6)) for edge in crystal.cell.lengths()]
     cell = PhonopyAtoms(
         symbols=list(crystal.symbols),

@@ -12,7 +12,7 @@ from ase.neighborlist import neighbor_list
 from mlpot.errors import InputError, did_you_mean
 from mlpot.figures import COLOURS, new_figure, png
 from mlpot.generate.crystals import LATTICES, parse_structure
-from mlpot.properties.base import PropertyError, Result, quantity
+from mlpot.properties.base import PropertyError, Result, SettingError, quantity
 from mlpot.properties.relax import relax_cell
 
 # Neighbours within 1.1 and 1.8 times the distance of the nearest: no two structures have the same.
@@ -57,7 +57,7 @@ def polymorphs(
         if name not in NEIGHBOURS:
             hint = did_you_mean(name, NEIGHBOURS)
             known = ", ".join(NEIGHBOURS)
-            raise InputError(f"polymorphs.structures {name!r}: must be among {known}{hint}")
+            raise SettingError(f"polymorphs.structures {name!r}: must be among {known}{hint}")
     if len(set(crystal.symbols)) > 1:
         raise PropertyError("several elements: only those of one are known")
     own, base = structure_of(crystal), _energy(crystal, calculator)

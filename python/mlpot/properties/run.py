@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from mlpot.errors import InputError, did_you_mean
 from mlpot.properties import PROPERTIES
-from mlpot.properties.base import Property, PropertyError, Result
+from mlpot.properties.base import Property, PropertyError, Result, SettingError
 from mlpot.properties.methods import Method
 
 
@@ -71,7 +71,8 @@ def measure(
 
     settings: {"vacancy": {"images": 9}}; see Property.settings. reference: the second method of
     properties that compare with one. What a potential does not have ends in `failures`. Raises
-    InputError for names and settings that do not exist, before anything is computed.
+    InputError for names and settings that do not exist, before anything is computed, and
+    SettingError for those that cannot be.
     """
     chosen = choose(only, crystal)
     lattice, settings = PROPERTIES[0], dict(settings or {})
@@ -112,6 +113,8 @@ def _one(
         if crystal is None:
             raise PropertyError("there is no relaxed crystal")
         result = p.function(crystal, calculator, **settings, **given)
+    except SettingError:
+        raise
     except InputError as error:
         measured.failures[p.name] = str(error)
     else:

@@ -66,6 +66,20 @@ def table(found: list[Measured], title: str) -> Table:
     return shown
 
 
+def distances(found: list[Measured]) -> list[Table]:
+    """A table of each quantity that compares two methods, each with each."""
+    tables = []
+    for key in _compared(found):
+        shown = Table(title=key)
+        heads, *rows = _matrix(found, key)
+        for head in heads:
+            shown.add_column(head, justify="right" if head else "left", overflow="fold")
+        for row in rows:
+            shown.add_row(*row)
+        tables.append(shown)
+    return tables
+
+
 def failures(found: list[Measured]) -> list[str]:
     """One line for each property that a method does not have."""
     return [f"{m.name}: {name}: {why}" for m in found for name, why in m.failures.items()]
@@ -89,9 +103,11 @@ def write(found: list[Measured], folder: Path, title: str) -> list[Path]:
 
 def _report(found: list[Measured], title: str, plots: dict[str, str]) -> str:
     lines = [f"# {title}", "", *(f"- **{m.name}**: `{m.description}`" for m in found), ""]
-    lines += _markdown(["quantity", "unit", *(m.name for m in found)], cells(found))
-    for key in dict.fromkeys(key for m in found for key in m.between):
-        lines += ["", f"## {key}", "", *_matrix(found, key)]
+    heads = ["quantity", "unit", *(m.name for m in found)]
+    body = ([label, unit, *texts] for _, label, unit, texts in cells(found))
+    lines += _page(heads, *body, left=2)
+    for key in _compared(found):
+        lines += ["", f"## {key}", "", *_page(*_matrix(found, key))]
     if failed := failures(found):
         lines += ["", "## Not found", "", *(f"- {line}" for line in failed)]
     for name, file in plots.items():
@@ -104,16 +120,21 @@ def _report(found: list[Measured], title: str, plots: dict[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _markdown(heads: list[str], rows: Rows) -> list[str]:
-    marks = ["---", "---"] + ["---:"] * (len(heads) - 2)
-    body = [[label, unit, *texts] for _, label, unit, texts in rows]
-    return ["| " + " | ".join(row) + " |" for row in [heads, marks, *body]]
+def _page(heads: list[str], *rows: list[str], left: int = 1) -> list[str]:
+    """Lines of a Markdown table; the first columns are words, all others numbers."""
+    marks = ["---" if i < left else "---:" for i in range(len(heads))]
+    return ["| " + " | ".join(row) + " |" for row in [heads, marks, *rows]]
 
 
-def _matrix(found: list[Measured], key: str) -> list[str]:
+def _compared(found: list[Measured]) -> list[str]:
+    return list(dict.fromkeys(key for m in found for key in m.between))
+
+
+def _matrix(found: list[Measured], key: str) -> list[list[str]]:
+    """Heads, then a row for each method."""
     names = [m.name for m in found]
-    rows = [["", *names], ["---", *["---:"] * len(names)]]
+    rows = [["", *names]]
     for m in found:
         values = m.between.get(key, {})
         rows.append([m.name, *(f"{values[n]:.3f}" if n in values else "-" for n in names)])
-    return ["| " + " | ".join(row) + " |" for row in rows]
+    return rows

@@ -16,7 +16,7 @@ from ase.units import J, m
 from mlpot.errors import InputError
 from mlpot.figures import line_style, new_figure, png
 from mlpot.generate.cells import facets, slab
-from mlpot.properties.base import PropertyError, Result, quantity
+from mlpot.properties.base import PropertyError, Result, SettingError, quantity
 from mlpot.properties.relax import relax_atoms
 
 
@@ -50,7 +50,7 @@ def surfaces(
     does. Raises InputError for a max_miller below one.
     """
     if max_miller < 1:
-        raise InputError(f"surfaces.max_miller {max_miller}: must be at least 1")
+        raise SettingError(f"surfaces.max_miller {max_miller}: must be at least 1")
     bulk = calculator.get_property("energy", crystal) / len(crystal)
     chosen = facets(crystal, max_miller)
     relaxed, cut, sizes, problems = {}, {}, {}, []

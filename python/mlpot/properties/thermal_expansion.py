@@ -14,11 +14,10 @@ from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 
 from mlpot.dynamics import stream, trajectory
-from mlpot.errors import InputError
 from mlpot.figures import line_style, new_figure, png
 from mlpot.generate.cells import supercell as repeated
 from mlpot.generate.crystals import kelvin
-from mlpot.properties.base import PropertyError, Result, hidden, quantity
+from mlpot.properties.base import PropertyError, Result, SettingError, hidden, quantity
 from mlpot.properties.correlations import block_mean
 
 EVERY = 20.0  # fs between samples
@@ -65,7 +64,7 @@ def thermal_expansion(
     every = max(1, round(EVERY / timestep))
     steps, first = (round(1000.0 * t / timestep) // every * every for t in (time, equilibration))
     if steps < 10 * every or first < 0:
-        raise InputError(
+        raise SettingError(
             f"thermal_expansion.time {time} ps: must be {10 * EVERY:g} fs at the least"
         )
     start = repeated(crystal, supercell)

@@ -15,10 +15,10 @@ from ase.calculators.calculator import BaseCalculator
 from ase.geometry import find_mic
 from ase.neighborlist import neighbor_list
 
-from mlpot.errors import InputError, did_you_mean
+from mlpot.errors import did_you_mean
 from mlpot.figures import line_style, new_figure, png
 from mlpot.generate import cells
-from mlpot.properties.base import PropertyError, Result, quantity
+from mlpot.properties.base import PropertyError, Result, SettingError, quantity
 from mlpot.properties.neb import ROUTES, Band
 from mlpot.properties.relax import relax_atoms
 
@@ -168,8 +168,8 @@ def _check(crystal: Atoms, images: int, route: str, site: int) -> None:
         raise PropertyError("several elements: a vacancy's energy depends on chemical potentials")
     if route not in ROUTES:
         hint = did_you_mean(route, ROUTES)
-        raise InputError(f"vacancy.route {route!r}: must be one of {', '.join(ROUTES)}{hint}")
+        raise SettingError(f"vacancy.route {route!r}: must be one of {', '.join(ROUTES)}{hint}")
     if images and (images < 5 or images % 2 == 0):
-        raise InputError(f"vacancy.images {images}: must be odd, 5 or more, with both ends; or 0")
+        raise SettingError(f"vacancy.images {images}: must be odd, 5 or more, with both ends; or 0")
     if not 0 <= site < len(crystal):
-        raise InputError(f"vacancy.site {site}: the crystal has atoms 0 to {len(crystal) - 1}")
+        raise SettingError(f"vacancy.site {site}: the crystal has atoms 0 to {len(crystal) - 1}")
