@@ -144,6 +144,9 @@ class Training(Strict):
     """How a regressor that is not linear in its coefficients is trained."""
 
     optimiser: Literal["lbfgs", "adam"] = "lbfgs"
+    scheme: Literal["joint", "alternating", "once"] = "joint"  # of a pair term and the network
+    rounds: Annotated[int, Field(ge=1)] = 30
+    round_iterations: Annotated[int, Field(ge=1)] = 50
     iterations: Annotated[int, Field(ge=1)] = 1000
     validation: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     patience: Annotated[int, Field(ge=1)] = 100
@@ -161,7 +164,18 @@ class Training(Strict):
             given = getattr(self, key) != type(self).model_fields[key].default
             if given and self.optimiser != "adam":
                 raise ValueError(f"{key} is for optimiser: adam")
+        for key in ("rounds", "round_iterations"):
+            given = getattr(self, key) != type(self).model_fields[key].default
+            if given and self.scheme != "alternating":
+                raise ValueError(f"{key} is for scheme: alternating")
+        if self.scheme == "alternating" and self.optimiser != "lbfgs":
+            raise ValueError("scheme: alternating is for optimiser: lbfgs")
         return self
+
+    @property
+    def steps(self) -> int:
+        """Of a descent, at most."""
+        return self.rounds if self.scheme == "alternating" else self.iterations
 
 
 class FitConfig(Strict):

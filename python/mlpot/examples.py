@@ -6,7 +6,7 @@ from mlpot.errors import InputError, did_you_mean
 
 
 def example_config(method: str = "snap") -> str:
-    """The configuration of a method: snap or nnp.  Raises InputError for another one."""
+    """The configuration of a method: snap, nnp or kruglov.  Raises InputError for another one."""
     if method not in EXAMPLES:
         hint = did_you_mean(method, EXAMPLES)
         raise InputError(f"{method!r} is not a method{hint} (known: {', '.join(EXAMPLES)})")
@@ -23,11 +23,16 @@ data:
   test: []                    # structures that only measure the error
 """
 
-_COMMON = """\
+_ENERGIES = """\
 E0: fit                       # energy of an atom: fit, or known ones in eV: {Mo: -10.9}
 core: null                    # or repulsion of close atoms: {type: zbl, inner: 1.0, outer: 2.0} (Å)
-pair: null                    # or powers of distances: {sum: cut, r_cut: 6.0, powers: [1, 6, 12]}
+"""
 
+_NO_PAIR = """\
+pair: null                    # or powers of distances: {sum: cut, r_cut: 6.0, powers: [1, 6, 12]}
+"""
+
+_WEIGHTS = """
 weights:                      # of the errors in eV/atom, eV/Å and GPa; 0 leaves a kind out
   energy: 1.0
   force: %-21s  # there are many more of them: 0.001 to 0.01 is usual
@@ -93,7 +98,37 @@ seed: 0                       # of the initial weights and of the validation str
 output: .                     # folder
 """
 
+_KRUGLOV = """
+pair:                         # sum of A_k r^-k over pairs, all of the lattice
+  sum: ewald                  # or cut, with r_cut: for metals and fast dynamics
+  powers: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]
+descriptor:                   # 48 angular functions, volume per atom, order parameter
+  type: kruglov
+  r_cut: 6.0                  # Å; 5.0 costs a fifth
+  # eta: [0.05]               # Å^-2, other functions than the family of six (one element)
+  # zeta: [1, 4]
+  sigma: 0.1                  # Å, broadness of the order parameter's peaks
+pooling: atom                 # atom: for dynamics; structure: for small cells, quick to train
+regressor:
+  type: neural_network
+  layers: [70]
+  activation: tanh_linear     # tanh(x) + gamma x
+  gamma: 0.1
+training:
+  scheme: joint               # pair term and network together; or alternating; once: pair first
+  iterations: 1000            # at most
+  # rounds: 30                # of alternating, at most; it stops when the loss is steady
+  # round_iterations: 50      # of the network in a round
+  validation: 0.1             # part of the training structures that decides when to stop
+  patience: 100               # iterations without a better validation error
+  max_minutes: null           # or stop in time and write the best so far
+
+"""
+
+_COMMON = _ENERGIES + _NO_PAIR + _WEIGHTS
+
 EXAMPLES = {
     "snap": _HEAD + _SNAP + _COMMON % "0.003" + _SNAP_END,
     "nnp": _HEAD + _NNP + _COMMON % "0.01" + _NNP_END,
+    "kruglov": _HEAD + _KRUGLOV + _ENERGIES + _WEIGHTS % "0.01" + _NNP_END,
 }

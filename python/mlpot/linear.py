@@ -126,13 +126,13 @@ def with_coefficients(
 ) -> Model:
     """The model with coefficients: of the species in turn, of the pair term, then E0 of each
     species where it is fitted.  r_min: of the pair term, see pair.with_pair."""
-    n_species = len(model.elements)
+    n_species, n_regressors = len(model.elements), len(model.data["regressor"]["coefficients"])
     n_linear = len(coefficients) - (n_species if fit_e0 else 0)
     n_pair = model.potential().n_pair_parameters
     of_pair = coefficients[n_linear - n_pair : n_linear]
     regressor = {
         **model.data["regressor"],
-        "coefficients": coefficients[: n_linear - n_pair].reshape(n_species, -1).tolist(),
+        "coefficients": coefficients[: n_linear - n_pair].reshape(n_regressors, -1).tolist(),
     }
     e0 = coefficients[n_linear:].tolist() if fit_e0 else model.data["E0"]
     fitted = Model({**model.data, "E0": e0, "regressor": regressor})

@@ -65,7 +65,13 @@ def only_pair(model: Model) -> Model:
     """The pair term alone."""
     n_species = len(model.elements)
     nothing = {"type": "linear", "coefficients": [[] for _ in range(n_species)]}
-    changes = {"E0": [0.0] * n_species, "core": None, "scaling": None, "provenance": {}}
+    changes = {
+        "E0": [0.0] * n_species,
+        "core": None,
+        "scaling": None,
+        "pooling": "atom",
+        "provenance": {},
+    }
     changes |= {"descriptor": {"type": "none"}, "regressor": nothing}
     return Model({**model.data, **changes})
 

@@ -76,7 +76,9 @@ def parity_figure(train: Metrics, test: Metrics | None, title: str = "") -> byte
     return png(figure, title)
 
 
-def training_figure(curves: list[Any], kept: list[int], title: str = "") -> bytes:
+def training_figure(
+    curves: list[Any], kept: list[int], title: str = "", axis: str = "iteration"
+) -> bytes:
     """PNG: weighted RMSE over iterations of each descent (n, 2: training, validation).
 
     What to look for.  A validation curve that turns upwards is overfitting, and what was kept (the
@@ -91,7 +93,7 @@ def training_figure(curves: list[Any], kept: list[int], title: str = "") -> byte
             axes.plot(curve[:, column], color=COLOURS[name], linewidth=1.0, label=label)
         y = curve[best, 1] if np.isfinite(curve[best, 1]) else curve[best, 0]
         axes.plot(best, y, "o", color="0.2", markersize=4)
-    axes.set(xlabel="iteration", ylabel="weighted RMSE", yscale="log")
+    axes.set(xlabel=axis, ylabel="weighted RMSE", yscale="log")
     axes.legend(fontsize="small")
     return png(figure, title)
 

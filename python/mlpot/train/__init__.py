@@ -31,6 +31,7 @@ from mlpot.report import Outcome, Stopwatch, training_figure
 from mlpot.solve import Array
 from mlpot.train import checkpoint
 from mlpot.train.descent import Descent
+from mlpot.train.pair_block import PairBlock
 from mlpot.train.start import fit_e0, initial_weights, scaling, split
 
 METHODS = {"lbfgs": "L-BFGS", "adam": "Adam"}
@@ -52,17 +53,23 @@ def train_network(
     settings = config.training or Training()
     notes: list[str] = []
     with watch("prepare"):
-        if config.pair:
+        if config.pair and settings.scheme == "once":
             model, notes = fit_pair(config, model, train)
         model = prepared(model, train, config)
-        loss = training_set(model, train, config).loss
+        beside = None
+        if config.pair and settings.scheme != "once":
+            beside = PairBlock(model, train, config)
+        loss = training_set(model, train, config, beside, progress).loss
         rows = np.array([sum(count_rows(atoms, config.weights).values()) for atoms in train])
 
     def start(member: int, restart: int) -> Descent:
         seed = [config.seed, member]
         sets = split(train, settings.validation, np.random.default_rng(seed))
         seed = [*seed, restart + 1]
-        return Descent(loss, initial(model, seed), *sets, rows, settings, seed)
+        parameters = initial(model, seed)
+        if beside:
+            parameters = beside.append(parameters, loss, sets[0])
+        return Descent(loss, parameters, *sets, rows, settings, seed, beside)
 
     path = config.output_folder / f"{config.name}.checkpoint.npz"
     fingerprint = _fingerprint(config, train, model)
@@ -74,10 +81,10 @@ def train_network(
 
     with watch("train"):
         descents = _descend(settings, start, arrays, save, progress)
-    outcome = _outcome(model, settings, config, descents)
+    outcome = _outcome(model, settings, config, descents, beside)
     outcome.log[:0] = notes
     if config.pair:
-        outcome.figures |= pair_files(model)
+        outcome.figures |= pair_files(outcome.models[0])
     if all(descent.ended for descent in descents):
         outcome.scratch.append(path)
     else:
@@ -105,16 +112,24 @@ def initial(model: Model, seed: list[int]) -> Array:
     return np.concatenate([initial_weights(n_features, layers, rng) for _ in networks])
 
 
-def training_set(model: Model, train: Dataset, config: FitConfig) -> Any:
+def training_set(
+    model: Model,
+    train: Dataset,
+    config: FitConfig,
+    beside: PairBlock | None = None,
+    progress: Progress | None = None,
+) -> Any:
     """The core's TrainingSet of all structures with the configured weights.
 
-    It knows no pair term: what that says is taken off the references.
+    It knows no pair term: what that says is taken off the references, unless it is trained beside
+    the network.
     """
     from mlpot import _core
 
-    pair = only_pair(model).potential() if model.data["pair"] else None
+    pair = only_pair(model).potential() if model.data["pair"] and not beside else None
     found = _core.TrainingSet(model.to_text(), where=model.name, threads=_threads())
-    for atoms in train:
+    shown = train.frames if progress is None else progress.track(train.frames, description="data")
+    for k, atoms in enumerate(shown):
         known = references(atoms, config.weights)
         weights = tuple(known[kind][0] if kind in known else 0.0 for kind in KINDS)
         labels = [known[kind][1] if kind in known else None for kind in KINDS]
@@ -123,7 +138,8 @@ def training_set(model: Model, train: Dataset, config: FitConfig) -> Any:
         try:
             if pair:
                 labels = without_pair(pair, atoms, labels)
-            found.add(atoms.positions, atoms.cell.array, atoms.pbc, species, *labels, weights)
+            place = (atoms.positions, atoms.cell.array, atoms.pbc, species)
+            found.add(*place, *labels, weights, linear=beside and beside.columns[k].arrays())
         except ValueError as error:
             raise InputError(f"{name_of(atoms)}: {error}") from None
     return found
@@ -156,7 +172,7 @@ def _descend(
         if f"{k}.curve" in arrays:
             descent.restore(str(k), arrays)
         name = f"training {k + 1} of {len(runs)}" if len(runs) > 1 else "training"
-        task = progress.add_task(name, total=settings.iterations) if progress else None
+        task = progress.add_task(name, total=settings.steps) if progress else None
         while not descent.ended and time.monotonic() < until:
             descent.step()
             if progress:
@@ -170,7 +186,11 @@ def _descend(
 
 
 def _outcome(
-    model: Model, settings: Training, config: FitConfig, descents: list[Descent]
+    model: Model,
+    settings: Training,
+    config: FitConfig,
+    descents: list[Descent],
+    beside: PairBlock | None,
 ) -> Outcome:
     best = [
         min(range(k, k + settings.restarts), key=lambda i: float(descents[i].state["best_score"]))
@@ -185,20 +205,31 @@ def _outcome(
         )
     curves = [descent.state["curve"] for descent in descents]
     kept = [int(descent.state["best_iteration"]) for descent in descents]
+    measured: dict[str, Any] = {}
+    if beside:
+        start, end = (descents[best[0]].state[key][-beside.n :] for key in ("first", "best"))
+        measured = {"pair": beside.measures(start, end)}
+        log += beside.report(measured["pair"])
+    axis = "round" if beside and settings.scheme == "alternating" else "iteration"
     return Outcome(
-        models=[_trained(model, descents[k], config) for k in best],
-        method=METHODS[settings.optimiser],
+        models=[_trained(model, descents[k], config, beside) for k in best],
+        method=METHODS[settings.optimiser]
+        + (f", {settings.scheme} with the pair term" if beside else ""),
         log=log,
         summary=log[1 + best[0]].strip().removesuffix(", kept"),
         warnings=_warnings(descents, best),
-        metrics={"curves": [np.where(np.isnan(c), None, c).tolist() for c in curves]},
-        figures={"training.png": training_figure(curves, kept, config.name)},
+        metrics={"curves": [np.where(np.isnan(c), None, c).tolist() for c in curves]} | measured,
+        figures={"training.png": training_figure(curves, kept, config.name, axis)},
     )
 
 
-def _trained(model: Model, descent: Descent, config: FitConfig) -> Model:
+def _trained(model: Model, descent: Descent, config: FitConfig, beside: PairBlock | None) -> Model:
     state, n_networks = descent.state, len(model.data["regressor"]["coefficients"])
-    coefficients = state["best"].reshape(n_networks, -1).tolist()
+    weights = state["best"]
+    if beside:
+        weights, z = np.split(weights, [-beside.n])
+        model = beside.model(z)
+    coefficients = weights.reshape(n_networks, -1).tolist()
     training, validation = descent.state["curve"][state["best_iteration"]]
     return Model(
         {

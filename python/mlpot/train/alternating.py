@@ -25,6 +25,8 @@ class Alternating:
     a loss with that gradient at z.
     """
 
+    end, all_steps = "the loss is steady", "all rounds"
+
     def __init__(
         self,
         loss: Loss,

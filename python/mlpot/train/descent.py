@@ -9,14 +9,17 @@ from numpy.typing import NDArray
 
 from mlpot.config import Training
 from mlpot.solve import Array
+from mlpot.train.alternating import Alternating
 from mlpot.train.optimisers import LBFGS, Adam, Loss
+from mlpot.train.pair_block import PairBlock
 
 
 class Descent:
     """From initial parameters (n,), on the structures `trains`, judged by those in `validates`.
 
     rows (n_structures,): how many errors each structure has in the loss.  Without validation the
-    training loss is the judge, and nothing ends the descent early.
+    training loss is the judge, and nothing ends the descent early.  beside: of the pair term whose
+    parameters come last.
     """
 
     def __init__(
@@ -28,13 +31,15 @@ class Descent:
         rows: NDArray[np.int64],
         settings: Training,
         seed: list[int],
+        beside: PairBlock | None = None,
     ) -> None:
         self._loss, self._settings = loss, settings
         self.trains, self.validates = trains, validates
         self._rows = rows[trains].sum(), rows[validates].sum()
-        self.optimiser = _optimiser(loss, parameters, trains, settings, seed)
+        self.optimiser = _optimiser(loss, parameters, trains, settings, seed, beside)
         self.state: dict[str, np.ndarray] = {
             "curve": np.empty((0, 2)),  # weighted RMSE of training and validation
+            "first": parameters,
             "best": parameters,
             "best_score": np.array(np.inf),
             "best_iteration": np.array(0),
@@ -50,13 +55,13 @@ class Descent:
     def ended(self) -> str:
         """Why it ended; "" where it has not."""
         if self.state["stalled"]:
-            return "no lower loss"
+            return self.optimiser.end
         if (
             self._rows[1]
             and self.iteration - self.state["best_iteration"] >= self._settings.patience
         ):
             return "validation error no longer falls"
-        return "all iterations" if self.iteration >= self._settings.iterations else ""
+        return self.optimiser.all_steps if self.iteration >= self._settings.steps else ""
 
     def step(self) -> None:
         if self.optimiser.step():
@@ -90,8 +95,17 @@ class Descent:
 
 
 def _optimiser(
-    loss: Loss, parameters: Array, trains: NDArray[np.int64], settings: Training, seed: list[int]
-) -> LBFGS | Adam:
+    loss: Loss,
+    parameters: Array,
+    trains: NDArray[np.int64],
+    settings: Training,
+    seed: list[int],
+    beside: PairBlock | None,
+) -> LBFGS | Adam | Alternating:
+    if beside and settings.scheme == "alternating":
+        n_network = len(parameters) - beside.n
+        minimum = beside.minimiser(trains)
+        return Alternating(loss, trains, parameters, n_network, minimum, settings.round_iterations)
     if settings.optimiser == "lbfgs":
         return LBFGS(loss, trains, parameters)
     return Adam(

@@ -24,6 +24,8 @@ TRIALS = 30  # points on a line
 class LBFGS:
     """Limited-memory BFGS (Nocedal, Wright, Numerical Optimization, 2nd ed., algorithm 7.5)."""
 
+    end, all_steps = "no lower loss", "all iterations"
+
     def __init__(self, loss: Loss, indices: NDArray[np.int64], parameters: Array) -> None:
         self._loss = lambda x: loss(x, indices)
         value, gradient = self._loss(parameters)
@@ -113,6 +115,8 @@ class Adam:
 
     The rate falls to zero along a half cosine over `passes`.
     """
+
+    end, all_steps = "no lower loss", "all iterations"
 
     def __init__(
         self,

@@ -8,7 +8,9 @@ the data do not show (S below RCOND) are left out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -16,12 +18,13 @@ from numpy.typing import NDArray
 
 from mlpot.config import FitConfig
 from mlpot.design import GPA, VOIGT, references
-from mlpot.io import Dataset
+from mlpot.io import Dataset, labels
 from mlpot.lattice_sums import LatticeSums
 from mlpot.metrics import species_of
 from mlpot.model import Model
-from mlpot.pair import with_pair
+from mlpot.pair import walls, with_pair
 from mlpot.solve import Array, update
+from mlpot.train.optimisers import Loss
 
 RCOND = 1e-9
 
@@ -33,6 +36,9 @@ class Columns:
     energy: Array
     forces: Array
     dE_dstrain: Array
+
+    def arrays(self) -> tuple[Array, Array, Array]:
+        return self.energy, self.forces, self.dE_dstrain
 
     def times(self, matrix: Array) -> Columns:
         return Columns(self.energy @ matrix, self.forces @ matrix, self.dE_dstrain @ matrix)
@@ -56,6 +62,7 @@ class PairBlock:
     def __init__(self, model: Model, train: Dataset, config: FitConfig) -> None:
         self._model, self._frames, self._config = model, train.frames, config
         self._fits_e0 = config.E0 == "fit"
+        self._r_min = walls(config.pair, model.elements, train.frames)
         pair = model.data["pair"]
         cut = {key: pair[key] for key in ("r_cut", "taper") if key in pair}
         sums = LatticeSums(model.elements, pair["powers"], **cut)
@@ -76,30 +83,80 @@ class PairBlock:
         self.columns = [columns.times(self._back) for columns in raw]
         self.n = int(kept.sum())
 
-    def curvature(self, indices: NDArray[np.int64]) -> Array:
-        """(n, n): the weighted squares of these structures are z^T curvature z + ..."""
-        total = np.zeros((self.n, self.n))
+    def minimiser(self, indices: NDArray[np.int64]) -> Callable[[Array, Array], Array]:
+        """(z, gradient at z of a loss on these structures) -> the z where it is least."""
+        curvature = np.zeros((self.n, self.n))
         for k in indices:
             rows = self.columns[k].rows(self._frames[k], self._config)
-            total += rows.T @ rows
-        return total
+            curvature += 2.0 * rows.T @ rows
+        return lambda z, gradient: z - np.linalg.lstsq(curvature, gradient, rcond=1e-12)[0]
 
-    def minimum(self, z: Array, gradient: Array, curvature: Array) -> Array:
-        """Where the loss is least in z, from its gradient at z."""
-        return z - np.linalg.lstsq(curvature, 0.5 * gradient, rcond=1e-12)[0]
+    def append(self, network: Array, loss: Loss, indices: NDArray[np.int64]) -> Array:
+        """Parameters to start from: the pair term alone, by least squares.
 
-    def energies(self, z: Array) -> Array:
-        """(structures,) eV of the pair term, without what z says of E0."""
-        n = self._raw.shape[1] - self._n_e0
-        return self._raw[:, :n] @ (self._back @ z)[:n]
+        The network's last layer is 0, so that it says nothing yet.
+        """
+        n_last = 1 + self._model.data["regressor"]["layers"][-1]
+        networks = network.reshape(len(self._model.data["regressor"]["coefficients"]), -1).copy()
+        networks[:, -n_last:] = 0.0
+        silent = np.concatenate([networks.ravel(), np.zeros(self.n)])
+        _, gradient = loss(silent, indices)
+        silent[-self.n :] = self.minimiser(indices)(np.zeros(self.n), gradient[-self.n :])
+        return silent
 
-    def model(self, z: Array, r_min: Array | None) -> Model:
+    def measures(self, first: Array, final: Array) -> dict[str, Any]:
+        """What the pair term tells of the training energies: alone, and in the final model.
+
+        r2: part of their variance that the pair term alone explains.  eta_2body: the mean part of
+        the energy that is the pair term's; it depends on E0, which is given with it.
+        """
+        known = [(k, labels(atoms).energy) for k, atoms in enumerate(self._frames)]
+        chosen = [k for k, energy in known if energy is not None]
+        energy = np.array([energy for _, energy in known if energy is not None])
+        n = np.array([len(self._frames[k]) for k in chosen])
+
+        def of(z: Array) -> dict[str, Any]:
+            e0 = dict(zip(self._model.elements, self.model(z).data["E0"], strict=True))
+            return {"E0": e0, "eta_2body": float(np.mean(self._energies(z)[chosen] / energy))}
+
+        composition = np.array([self._counts(self._frames[k]) for k in chosen])
+        e0 = composition @ np.array(self.model(first).data["E0"])
+        rest = (energy - e0 - self._energies(first)[chosen]) / n
+        spread = energy / n - np.mean(energy / n)
+        r2 = 1.0 - np.sum(rest**2) / np.sum(spread**2) if spread.any() else None
+        alone = of(first) | {"r2": r2, "rmse_meV_per_atom": 1e3 * float(np.sqrt(np.mean(rest**2)))}
+        return {"alone": alone, "in_the_model": of(final)}
+
+    def report(self, measures: dict[str, Any]) -> list[str]:
+        """The same as lines of a log."""
+
+        def of(found: dict[str, Any]) -> str:
+            e0 = ", ".join(f"{symbol} {e:.6g}" for symbol, e in found["E0"].items())
+            return f"eta_2body {found['eta_2body']:.3f} with E0 {e0} eV"
+
+        alone = measures["alone"]
+        fit = f"R2 {alone['r2']:.4f}, RMSE {alone['rmse_meV_per_atom']:.4g} meV/atom"
+        return [
+            f"pair term alone: {fit}, {of(alone)}",
+            f"pair term in the model: {of(measures['in_the_model'])}",
+        ]
+
+    def model(self, z: Array) -> Model:
         """The model with the pair term (and E0) that z stands for."""
         coefficients, data = self._back @ z, self._model.data
         n = len(coefficients) - self._n_e0
         if self._fits_e0:
             data = {**data, "E0": (np.array(data["E0"]) + coefficients[n:]).tolist()}
-        return with_pair(Model(data), coefficients[:n], r_min)
+        return with_pair(Model(data), coefficients[:n], self._r_min)
+
+    def _energies(self, z: Array) -> Array:
+        """(structures,) eV of the pair term, without what z says of E0."""
+        n = self._raw.shape[1] - self._n_e0
+        return self._raw[:, :n] @ (self._back @ z)[:n]
+
+    def _counts(self, atoms: Atoms) -> NDArray[np.int64]:
+        species = species_of(atoms, self._model.elements)
+        return np.bincount(species, minlength=len(self._model.elements))
 
     @property
     def _n_e0(self) -> int:
@@ -110,9 +167,7 @@ class PairBlock:
         columns = Columns(found.values, found.forces, found.dE_dstrain)
         if not self._fits_e0:
             return columns
-        counts = np.bincount(
-            species_of(atoms, self._model.elements), minlength=len(self._model.elements)
-        )
+        counts = self._counts(atoms)
         nothing = np.zeros((*columns.forces.shape[:2], len(counts)))
         return Columns(
             np.concatenate([columns.energy, counts]),
