@@ -22,7 +22,7 @@ def line_of(text, part):
 @pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES)
 def test_the_examples_are_valid_and_say_the_defaults(example):
     config = parse_config(example)
-    given = {"name", "data", "descriptor", "regressor", "weights"}
+    given = {"name", "data", "descriptor", "pair", "regressor", "weights"}
     minimal = FitConfig.model_validate(config.model_dump(include=given))
     assert config.training in (None, Training())
     assert config.model_copy(update={"training": None}) == minimal
