@@ -16,7 +16,7 @@
 #include "batch.hpp"
 #include "block.hpp"
 #include "cutoff.hpp"
-#include "lanes.hpp"
+#include "dual.hpp"
 
 MLPOT_BEGIN_KERNELS
 
