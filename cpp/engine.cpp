@@ -3,6 +3,7 @@
 
 #include "core_repulsion.hpp"
 #include "descriptor.hpp"
+#include "grade.hpp"
 #include "regressor.hpp"
 #include "voigt.hpp"
 
@@ -25,6 +26,7 @@ class EngineOf : public Engine {
         scale_(n_regressors() * n_features_),
         regressor_(make_regressor<Real>(in.regressor, n_regressors(), n_features_)),
         tangent_regressor_(make_regressor<Tangent>(in.regressor, n_regressors(), n_features_)),
+        grader_(in.ranges, in.active_set, in.n_species, n_features_, n_parameters()),
         n_of_species_(n_species_),
         mean_(n_features_),
         q_(n_features_),
@@ -74,7 +76,9 @@ class EngineOf : public Engine {
     packing_->for_each_batch(all, cell_, [&](const Batch<Real>& env, const Lanes<W>& lanes) {
       Real(*dE_dr)[3] = room(env.n);
       descriptor_->compute(env, q_.begin());
+      if (out.grades) grade_features(env, lanes, *out.grades);
       Real e = pooled_ ? shared : energy_of(env.species);
+      if (out.grades) grade_row(env, lanes, *out.grades);
       descriptor_->backprop(env, dE_dq_.begin(), dE_dr);
       if (core_.active()) e += core_.add(env, dE_dr);
       e += Real(e0_[env.species]);
@@ -101,6 +105,34 @@ class EngineOf : public Engine {
           q[lanes.center[lane] * n_features() + d] = q_[d][lane];
     });
   }
+
+  void rows(const Neighborhood& all, double* dE_dw) override {
+    survey(all);
+    packing_->for_each_batch(all, cell_, [&](const Batch<Real>& env, const Lanes<W>& lanes) {
+      descriptor_->compute(env, q_.begin());
+      scale(env.species, q_.begin());
+      regressor_->parameter_gradient(env.species, q_.begin(), dE_dw_.begin());
+      for (int lane = 0; lane < lanes.n; lane++)
+        for (int w = 0; w < n_parameters(); w++)
+          dE_dw[lanes.center[lane] * static_cast<long>(n_parameters()) + w] = dE_dw_[w][lane];
+    });
+  }
+
+  bool has_grade(GradeRule rule) const override { return grader_.has(rule); }
+
+  void grades(const Neighborhood& all, Grades& out) override {
+    survey(all);
+    packing_->for_each_batch(all, cell_, [&](const Batch<Real>& env, const Lanes<W>& lanes) {
+      descriptor_->compute(env, q_.begin());
+      grade_features(env, lanes, out);
+      if (pooled_) return;
+      scale(env.species, q_.begin());
+      grade_row(env, lanes, out);
+    });
+  }
+
+  void set_ranges(const double* low, const double* high) override { grader_.set_ranges(low, high); }
+  void set_active_set(const double* inverse) override { grader_.set_active_set(inverse); }
 
   // dE/dw and, along each coordinate of each neighbour, its tangent: the derivative of the force.
   void design(const Neighborhood& all, const DesignOutput& out) override {
@@ -246,6 +278,17 @@ class EngineOf : public Engine {
   }
 
   Real (*room(int n))[3] { return reinterpret_cast<Real(*)[3]>(dE_dr_.grow(3 * n)); }
+
+  void grade_features(const Batch<Real>& env, const Lanes<W>& lanes, Grades& out) {
+    if (out.rule == GradeRule::range) grader_.by_range(env, lanes, q_.begin(), out);
+  }
+
+  // q_ is scaled.
+  void grade_row(const Batch<Real>& env, const Lanes<W>& lanes, Grades& out) {
+    if (out.rule != GradeRule::d_optimal) return;
+    regressor_->parameter_gradient(env.species, q_.begin(), dE_dw_.begin());
+    grader_.by_active_set(env, lanes, dE_dw_.begin(), out);
+  }
 
   Real scale_of(int species, int d) const { return Real(scale_[species * n_features_ + d]); }
 
@@ -397,6 +440,7 @@ class EngineOf : public Engine {
   std::unique_ptr<Regressor<Real>> regressor_;
   std::unique_ptr<Regressor<Tangent>> tangent_regressor_;
   std::unique_ptr<Descriptor<Tangent>> tangent_descriptor_;
+  Grader<W> grader_;
   std::unique_ptr<Packing<W>> packing_;
   Buffer<double> n_of_species_, mean_;
   CellInfo<Real> cell_ = {Real(0.0), 0.0, nullptr};

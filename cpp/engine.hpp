@@ -23,6 +23,21 @@ struct EngineInput {
   Block& regressor;
   bool for_training;  // parameter_gradient() will be called
   bool pooled;        // energy of a structure: n regressor(mean of the features of its n atoms)
+  Block* ranges = nullptr;      // of the features in training, null: not known
+  Block* active_set = nullptr;  // rows of training that span all others, null: not known
+};
+
+// How far outside the training set an atom is, see grade.hpp.
+enum class GradeRule { range, d_optimal };
+struct Grades {
+  GradeRule rule;
+  double* of_atoms;  // [n_atoms], set for central atoms
+  // The atom that is farthest out, -1 without central atoms: its grade, what the grade is that of
+  // (a feature, or a component in the active set), its value, and between what it was in training.
+  int atom = -1;
+  double grade = -1.0;
+  int component = -1;
+  double value = 0.0, low = 0.0, high = 0.0;
 };
 
 // Where results are added; a null pointer: not wanted. Indices are the Neighborhood's.
@@ -32,6 +47,7 @@ struct EngineOutput {
   double* virial = nullptr;            // [6] xx yy zz xy xz yz, sum of r_a f_b, eV
   double* virials = nullptr;           // [n_atoms][6] half to the centre, half to the neighbour
   double* centroid_virials = nullptr;  // [n_atoms][9] xx yy zz xy xz yz yx zx zy, to the neighbour
+  Grades* grades = nullptr;            // found on the way
 };
 
 // Where design rows are added: derivatives of energy, forces and virial by each coefficient.
@@ -69,6 +85,11 @@ class Engine {
 
   virtual double evaluate(const Neighborhood& all, const EngineOutput& out) = 0;  // energy, eV
   virtual void features(const Neighborhood& all, double* q) = 0;  // [n_atoms][n_features]
+  virtual void rows(const Neighborhood& all, double* dE_dw) = 0;  // [n_atoms][n_parameters]
+  virtual bool has_grade(GradeRule rule) const = 0;
+  virtual void grades(const Neighborhood& all, Grades& out) = 0;
+  virtual void set_ranges(const double* low, const double* high) = 0;  // [n_species][n_features]
+  virtual void set_active_set(const double* inverse) = 0;  // [n_species][n_parameters]^2, grade.hpp
   virtual void design(const Neighborhood& all, const DesignOutput& out) = 0;
 
   virtual void set_parameters(const double* w) = 0;  // [n_regressors][n_parameters]

@@ -47,9 +47,20 @@ void read_core(Block& file, double& inner, double& outer) {
   core.finish();
 }
 
-void refuse_reserved(Block& file, const char* key) {
-  if (!file.is_null(key))
-    file.refuse(key, "expected null: this version of mlpot cannot evaluate it");
+std::unique_ptr<Block> optional(Block& file, const char* key) {
+  return file.is_null(key) ? nullptr : std::make_unique<Block>(file.child(key));
+}
+
+// Whether the rows of an active set are those of whole structures, which Python grades.
+bool are_structures(Block& active_set) {
+  const char* const known[] = {"atoms", "structures"};
+  return active_set.choice("rows", known) == 1;
+}
+
+void check_inverse(Block& active_set, double n) {
+  if (n * n > 1e8) active_set.refuse("inverse", "more than 1e8 numbers would be needed");
+  std::vector<double> inverse(static_cast<std::size_t>(n * n));
+  active_set.table("inverse", 1, static_cast<int>(inverse.size()), inverse.data());
 }
 
 }  // namespace
@@ -86,7 +97,6 @@ Potential::Potential(const std::string& text, const std::string& where, const st
   file.numbers("E0", n, 0.0, -1e300, 1e300, e0.data());
   double inner = 0.0, outer = 0.0;
   read_core(file, inner, outer);
-  refuse_reserved(file, "ranges");
   file.pass_over("provenance");
   if (!file.is_null("pair")) {
     Block pair = file.child("pair");
@@ -97,19 +107,24 @@ Potential::Potential(const std::string& text, const std::string& where, const st
   const char* const poolings[] = {"atom", "structure"};
   const bool pooled = file.choice("pooling", poolings) == 1;
   Block descriptor = file.child("descriptor"), regressor = file.child("regressor");
-  std::unique_ptr<Block> scaling;
-  if (!file.is_null("scaling")) scaling = std::make_unique<Block>(file.child("scaling"));
+  std::unique_ptr<Block> scaling = optional(file, "scaling"), ranges = optional(file, "ranges"),
+                         active_set = optional(file, "active_set");
+  if (pooled && active_set) file.refuse("active_set", "expected null: it is for pooling \"atom\"");
+  const bool of_structures = active_set && are_structures(*active_set);
   try {
     engine_ = make_engine(kernels,
                           {n, numbers.data(), e0.data(), inner, outer, pair_ && pair_->repels(),
-                           descriptor, scaling.get(), regressor, for_training, pooled},
+                           descriptor, scaling.get(), regressor, for_training, pooled, ranges.get(),
+                           of_structures ? nullptr : active_set.get()},
                           kernels_);
   } catch (const std::bad_alloc&) {
     throw ModelError(where + ": its descriptor and regressor need more memory than there is");
   } catch (const std::length_error&) {
     throw ModelError(where + ": its descriptor and regressor need more memory than there is");
   }
-  if (scaling) scaling->finish();
+  if (of_structures) check_inverse(*active_set, n * static_cast<double>(engine_->n_parameters()));
+  for (const std::unique_ptr<Block>* block : {&scaling, &ranges, &active_set})
+    if (*block) (*block)->finish();
   descriptor.finish();
   regressor.finish();
   file.finish();

@@ -1,5 +1,6 @@
 #include "pair_mlpot.h"
 
+#include "extrapolation.h"
 #include "potential.hpp"
 
 #include "atom.h"
@@ -36,6 +37,13 @@ struct SumOverRanks : mlpot::Reduction {
   }
 };
 
+const std::pair<const char*, mlpot::GradeRule> rules[] = {
+    {"d_optimal", mlpot::GradeRule::d_optimal}, {"range", mlpot::GradeRule::range}};
+
+bool is_rule(const std::string& name) {
+  return name == "auto" || name == rules[0].first || name == rules[1].first;
+}
+
 }  // namespace
 
 PairMLPOT::PairMLPOT(LAMMPS* lmp) : Pair(lmp) {
@@ -54,26 +62,36 @@ PairMLPOT::~PairMLPOT() {
   }
 }
 
-// pair_style mlpot [kernels NAME] [long ewald ACCURACY | long cut RADIUS]
+// pair_style mlpot [kernels NAME] [long ewald ACCURACY | long cut RADIUS] [grade RULE] [warn G]
+//                  [save G FILE] [stop G] [every N]
 void PairMLPOT::settings(int narg, char** arg) {
-  kernels_ = "auto";
+  kernels_ = rule_ = "auto";
   long_ = "ewald";
   accuracy_ = 1e-13;
+  extrapolation_ = std::make_unique<Extrapolation>(lmp);
   for (int i = 0; i < narg;) {
     const std::string key = arg[i];
-    if (key == "kernels" && i + 2 <= narg) {
+    if (const int taken = extrapolation_->read(narg - i, arg + i)) {
+      i += taken;
+    } else if (key == "kernels" && i + 2 <= narg) {
       kernels_ = arg[i + 1];
+      i += 2;
+    } else if (key == "grade" && i + 2 <= narg && is_rule(arg[i + 1])) {
+      rule_ = arg[i + 1];
       i += 2;
     } else if (key == "long" && i + 3 <= narg) {
       long_range(arg[i + 1], utils::numeric(FLERR, arg[i + 2], false, lmp));
       i += 3;
     } else {
       error->all(FLERR,
-                 "Unknown pair_style mlpot argument '{}': expected nothing, kernels and a name, or "
-                 "long with ewald ACCURACY or cut RADIUS",
+                 "Unknown pair_style mlpot argument '{}': expected nothing, kernels and a name, "
+                 "long with ewald ACCURACY or cut RADIUS, grade with auto, range or d_optimal, or "
+                 "warn, save, stop or every",
                  key);
     }
   }
+  nextra = extrapolation_->active() ? 2 : 0;
+  pvector = extrapolation_->found;
 }
 
 void PairMLPOT::long_range(const std::string& method, double value) {
@@ -114,6 +132,8 @@ void PairMLPOT::coeff(int narg, char** arg) {
   MPI_Allreduce(&failed, &everywhere, 1, MPI_INT, MPI_MIN, world);
   if (everywhere) error->all(FLERR, "{}", why);
   if (failed) error->one(FLERR, "{}", why);
+  if (rule_ != "auto") require_rule(*potential, "pair_style mlpot grade " + rule_);
+  if (extrapolation_->active()) require_rule(*potential, "pair_style mlpot warn, save and stop");
   assign_species(potential->elements(), n, arg + 3);
   potential_ = std::move(potential);
   no_virial_fdotr_compute = potential_->engine().needs_cell();  // r f lacks what the volume does
@@ -169,7 +189,30 @@ void PairMLPOT::assign_species(const std::vector<std::string>& elements, int n_n
   }
   for (int i = 1; i <= n_names; i++)
     for (int j = 1; j <= n_names; j++) setflag[i][j] = species[i] >= 0 && species[j] >= 0;
+  symbols_.assign(n_names + 1, "X");
+  for (int type = 1; type <= n_names; type++)
+    if (species[type] >= 0) symbols_[type] = elements[species[type]];
   species_of_type_ = std::move(species);
+}
+
+// The rule asked for, or else the sharper one that the model has.
+bool PairMLPOT::find_rule(const mlpot::Potential& potential, mlpot::GradeRule& found) const {
+  for (const auto& [name, rule] : rules)
+    if ((rule_ == "auto" || rule_ == name) && potential.engine().has_grade(rule)) {
+      found = rule;
+      return true;
+    }
+  return false;
+}
+
+void PairMLPOT::require_rule(const mlpot::Potential& potential, const std::string& who) const {
+  mlpot::GradeRule found;
+  if (find_rule(potential, found)) return;
+  const char* lacks = rule_ == "range"       ? "ranges"
+                      : rule_ == "d_optimal" ? "active set of atoms"
+                                             : "ranges and no active set of atoms";
+  error->all(FLERR, "{}: the model {} has no {}; `mlpot cover` adds them from the training set",
+             who, potential.name(), lacks);
 }
 
 // pair_modify keywords that would change nothing here.
@@ -246,6 +289,9 @@ double PairMLPOT::init_one(int i, int j) {
 
 void PairMLPOT::compute(int eflag, int vflag) {
   ev_init(eflag, vflag);
+  const bool looks = extrapolation_->looks_now();
+  mlpot::Grades grades;
+  if (looks || grade_flag_) prepare(grades);
   SumOverRanks others(world);
   const double cell[9] = {domain->xprd, 0.0,        0.0,        domain->xy,  domain->yprd,
                           0.0,          domain->xz, domain->yz, domain->zprd};
@@ -266,6 +312,7 @@ void PairMLPOT::compute(int eflag, int vflag) {
   if (vflag_global && !vflag_fdotr) out.virial = virial;
   if (vflag_atom) out.virials = vatom[0];
   if (cvflag_atom) out.centroid_virials = cvatom[0];
+  if (looks || grade_flag_) out.grades = &grades;
   try {
     const double energy = potential_->evaluate(all, out);
     if (eflag_global) eng_vdwl += energy;
@@ -276,5 +323,29 @@ void PairMLPOT::compute(int eflag, int vflag) {
   } catch (const std::exception& e) {
     error->one(FLERR, "pair_style mlpot: {}", e.what());
   }
+  if (looks) extrapolation_->look(grades, symbols_);
   if (vflag_fdotr) virial_fdotr_compute();
+}
+
+void PairMLPOT::prepare(mlpot::Grades& grades) {
+  grades_.assign(atom->nmax, 0.0);  // atoms that are not ours keep it
+  grades.of_atoms = grades_.data();
+  find_rule(*potential_, grades.rule);
+  graded_step_ = update->ntimestep;
+}
+
+// For fix pair, which asks for grades of a step through grade_flag and takes them after it.
+void* PairMLPOT::extract(const char* name, int& dimension) {
+  dimension = 0;
+  return strcmp(name, "grade_flag") == 0 ? &grade_flag_ : nullptr;
+}
+
+void* PairMLPOT::extract_peratom(const char* name, int& columns) {
+  if (strcmp(name, "grade") != 0) return nullptr;
+  columns = 0;
+  if (!potential_) error->all(FLERR, "fix pair mlpot grade: give the pair_coeff command before it");
+  require_rule(*potential_, "fix pair mlpot grade");
+  if (update->whichflag != 0 && graded_step_ != update->ntimestep)
+    error->all(FLERR, "fix pair mlpot grade: expected grade 1, which has them computed");
+  return grades_.data();
 }

@@ -16,9 +16,13 @@ PairStyle(mlpot,PairMLPOT);
 
 namespace mlpot {
 class Potential;
-}
+enum class GradeRule;
+struct Grades;
+}  // namespace mlpot
 
 namespace LAMMPS_NS {
+
+class Extrapolation;
 
 class PairMLPOT : public Pair {
  public:
@@ -31,6 +35,8 @@ class PairMLPOT : public Pair {
   void init_style() override;
   double init_one(int, int) override;
   void compute(int, int) override;
+  void* extract(const char*, int&) override;
+  void* extract_peratom(const char*, int&) override;
 
  private:
   std::string read_on_first_rank(const std::string& file);
@@ -38,11 +44,19 @@ class PairMLPOT : public Pair {
   void refuse_what_cannot_be_honoured();
   void long_range(const std::string& method, double value);
   void prepare_long_range();
+  bool find_rule(const mlpot::Potential&, mlpot::GradeRule& found) const;
+  void prepare(mlpot::Grades&);
+  void require_rule(const mlpot::Potential&, const std::string& who) const;
 
-  std::string kernels_ = "auto", long_ = "ewald";
+  std::string kernels_ = "auto", long_ = "ewald", rule_ = "auto";
   double accuracy_ = 1e-13, long_cut_ = 0.0;
+  std::unique_ptr<Extrapolation> extrapolation_;
+  int grade_flag_ = 0;  // fix pair wants grades of this step
+  bigint graded_step_ = -1;
+  std::vector<double> grades_;  // [nmax]
   std::unique_ptr<mlpot::Potential> potential_;
   std::vector<int> species_of_type_;  // by type, from 1; -1: not ours
+  std::vector<std::string> symbols_;  // by type, X: not ours
 };
 
 }  // namespace LAMMPS_NS

@@ -123,6 +123,68 @@ py::array_t<double> features(SharedPotential& shared, const Doubles& positions, 
   return q;
 }
 
+py::array_t<double> rows(SharedPotential& shared, const Doubles& positions, const Doubles& cell,
+                         const Flags& pbc, const Ints& species) {
+  py::array_t<double> dE_dw = zeros({positions.shape(0), shared.potential.engine().n_parameters()});
+  double* to = dE_dw.mutable_data();
+  py::gil_scoped_release release;
+  const NeighborList list = neighbors_of(shared.potential, positions, cell, pbc, species);
+  on_neighbors(shared, list,
+               [&](Engine& engine, const Neighborhood& all) { engine.rows(all, to); });
+  return dE_dw;
+}
+
+const std::pair<const char*, GradeRule> grade_rules[] = {{"range", GradeRule::range},
+                                                         {"d_optimal", GradeRule::d_optimal}};
+
+std::vector<std::string> rules(const SharedPotential& shared) {
+  std::vector<std::string> known;
+  for (const auto& [name, rule] : grade_rules)
+    if (shared.potential.engine().has_grade(rule)) known.push_back(name);
+  return known;
+}
+
+void set_ranges(SharedPotential& shared, const Doubles& low, const Doubles& high) {
+  Engine& engine = shared.potential.engine();
+  const py::ssize_t n = shared.potential.elements().size() * engine.n_features();
+  require(low.size() == n && high.size() == n, "low, high: expected (n_species, n_features)");
+  for (py::ssize_t k = 0; k < n; k++)
+    require(low.data()[k] < high.data()[k], "low: each must be below the one in high");
+  const std::lock_guard<std::mutex> guard(shared.busy);
+  engine.set_ranges(low.data(), high.data());
+}
+
+void set_active_set(SharedPotential& shared, const Doubles& inverse) {
+  Engine& engine = shared.potential.engine();
+  const py::ssize_t p = engine.n_parameters();
+  require(inverse.size() == static_cast<py::ssize_t>(shared.potential.elements().size()) * p * p,
+          "inverse: expected (n_species, P, P)");
+  const std::lock_guard<std::mutex> guard(shared.busy);
+  engine.set_active_set(inverse.data());
+}
+
+py::dict grades(SharedPotential& shared, const Doubles& positions, const Doubles& cell,
+                const Flags& pbc, const Ints& species, const std::string& asked) {
+  Grades found;
+  bool known = false;
+  for (const auto& [name, rule] : grade_rules)
+    if (asked == name && shared.potential.engine().has_grade(rule)) {
+      found.rule = rule;
+      known = true;
+    }
+  require(known, "rule: the model has no such grades");
+  py::array_t<double> of_atoms = zeros({positions.shape(0)});
+  found.of_atoms = of_atoms.mutable_data();
+  {
+    py::gil_scoped_release release;
+    const NeighborList list = neighbors_of(shared.potential, positions, cell, pbc, species);
+    on_neighbors(shared, list,
+                 [&](Engine& engine, const Neighborhood& all) { engine.grades(all, found); });
+  }
+  return py::dict("grades"_a = of_atoms, "atom"_a = found.atom, "component"_a = found.component,
+                  "value"_a = found.value, "low"_a = found.low, "high"_a = found.high);
+}
+
 py::dict design(SharedPotential& shared, const Doubles& positions, const Doubles& cell,
                 const Flags& pbc, const Ints& species) {
   const int n_coefficients = shared.potential.n_coefficients();
@@ -352,6 +414,23 @@ PYBIND11_MODULE(_core, m) {
                .c_str())
       .def("features", &features, "positions"_a, "cell"_a, "pbc"_a, "species"_a,
            (std::string("Descriptors (n, n_features).\n") + arguments).c_str())
+      .def_property_readonly("rules", &rules, "Of the grades it has: range, d_optimal.")
+      .def("rows", &rows, "positions"_a, "cell"_a, "pbc"_a, "species"_a,
+           (std::string(
+                "Derivatives of each atom's energy by the coefficients of its species (n, P).\n") +
+            arguments)
+               .c_str())
+      .def("grades", &grades, "positions"_a, "cell"_a, "pbc"_a, "species"_a, "rule"_a,
+           (std::string("How far outside the training set each atom is, at most 1 inside: dict of "
+                        "grades (n,)\nand, of the atom with the greatest, atom, component (a "
+                        "feature, or a row of the active set),\nvalue, and low, high: what it was "
+                        "in training.\n") +
+            arguments)
+               .c_str())
+      .def("set_ranges", &set_ranges, "low"_a, "high"_a,
+           "Grades by these ranges of the features in training, (n_species, n_features) each.")
+      .def("set_active_set", &set_active_set, "inverse"_a,
+           "Grades by these active sets (n_species, P, P): [s, j, k] is (A^-1)_kj of species s.")
       .def(
           "design", &design, "positions"_a, "cell"_a, "pbc"_a, "species"_a,
           (std::string(

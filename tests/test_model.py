@@ -30,7 +30,7 @@ BLOCK = {
     "dinner": [],
 }
 KEYS = "format version name units elements E0 core pair descriptor scaling pooling regressor"
-KEYS += " ranges provenance"
+KEYS += " ranges active_set provenance"
 
 
 def content(**changes):

@@ -40,6 +40,8 @@ class Committee(Calculator):
             member.calculate(self.atoms)
         found = [member.results for member in self.members]
         self.results = {key: np.mean([each[key] for each in found], axis=0) for key in found[0]}
+        if "grades" in properties:  # of the data, which all share
+            self.results["grades"] = self.members[0].get_property("grades", self.atoms)
         deviations = np.array([each["forces"] for each in found]) - self.results["forces"]
         self.results["energy_std"] = float(np.std([each["energy"] for each in found]))
         self.results["force_std"] = np.sqrt((deviations**2).sum(axis=2).mean(axis=0))

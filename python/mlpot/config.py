@@ -192,6 +192,7 @@ class FitConfig(Strict):
     core: Core | None = None
     weights: Weights = Weights()
     training: Training | None = None
+    active_set: Literal["auto", "atoms", "structures", "none"] = "auto"
     ridge: Annotated[Any, BeforeValidator(_ridge)] = "auto"
     folds: Annotated[int, Field(ge=2, le=100)] = 5
     seed: Annotated[int, Field(ge=0)] = 0
@@ -206,6 +207,8 @@ class FitConfig(Strict):
             raise ValueError(f"training: is for regressor {' or '.join(TRAINED)}, not {kind}")
         if kind in TRAINED and self.ridge != "auto":
             raise ValueError(f"ridge: is for linear and quadratic regressors, not {kind}")
+        if kind in TRAINED and self.active_set not in ("auto", "none"):
+            raise ValueError(f"active_set: is for linear and quadratic regressors, not {kind}")
         return self
 
     _where: str = PrivateAttr("config")

@@ -14,6 +14,7 @@ from rich.progress import Progress
 
 from mlpot import io, kruglov
 from mlpot.config import TRAINED, FitConfig
+from mlpot.coverage import coverage
 from mlpot.design import count_rows
 from mlpot.errors import InputError, did_you_mean
 from mlpot.features import feature_statistics
@@ -72,6 +73,9 @@ def fit(
     else:
         outcome = fit_linear(config, model, train, watch, progress, max_memory)
     outcome.log[:0] = notes
+    with watch("coverage"):  # depends on no coefficient: it is that of all members
+        covered = coverage(outcome.models[0], train.frames, config.active_set, progress)
+    outcome.models = [Model({**m.data, **covered}) for m in outcome.models]
     with watch("evaluate"):
         measured = [
             (m, evaluate(m, train.frames, progress), test and evaluate(m, test.frames, progress))
@@ -139,6 +143,7 @@ def zero_model(config: FitConfig, elements: list[str]) -> Model:
         "pooling": config.pooling,
         "regressor": {**regressor, "coefficients": zeros},
         "ranges": None,
+        "active_set": None,
         "provenance": {},
     }
     model = Model(data)

@@ -35,6 +35,7 @@ _DEFAULTS: dict[str, Any] = {
     "pooling": "atom",
     "regressor": None,
     "ranges": None,
+    "active_set": None,
     "provenance": {},
 }
 _SEAL = re.compile(r'("sha256": ")([0-9a-f]{64})("\s*}\s*)$')

@@ -18,7 +18,9 @@ from mlpot.io.copies import conflicts, duplicates, leaks
 from mlpot.io.labels import Labels, as_matrix, labels, with_labels
 from mlpot.io.reading import File, read_file
 
-__all__ = ["Dataset", "File", "Labels", "Report", "labels", "leaks", "read", "with_labels"]
+__all__ = [
+    "Dataset", "File", "Labels", "Report", "labels", "leaks", "read", "structures", "with_labels",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,29 @@ def read(
     Raises InputError for a file that cannot be read and for frames that cannot be learned from:
     numbers not finite, no energy, wrong shapes, no volume, no cell, unknown elements.
     """
+    frames, files, warnings = _read_files(paths)
+    _refuse(frames, elements)
+    warnings += _unread(frames)
+    frames = [_tidy(atoms) for atoms in frames]
+    return Dataset(frames, _report(frames, files, warnings, elements))
+
+
+def structures(
+    paths: str | os.PathLike | Iterable[str | os.PathLike], *, elements: Sequence[str] | None = None
+) -> list[Atoms]:
+    """Structures of files as for `read`, with the labels they have; they need none.
+
+    Raises InputError as `read` does, except for an energy that is missing.
+    """
+    frames, _, _ = _read_files(paths)
+    _refuse(frames, elements, labelled=False)
+    return frames
+
+
+def _read_files(
+    paths: str | os.PathLike | Iterable[str | os.PathLike],
+) -> tuple[list[Atoms], list[File], list[str]]:
+    """Frames as stored that know their source, the files, warnings of the readers."""
     paths = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if not paths:
         raise InputError("no data files given")
@@ -91,14 +116,13 @@ def read(
             atoms.info["source"] = f"{path}: frame {index}"
         frames += found
         warnings += said
-    _refuse(frames, elements)
-    warnings += _unread(frames)
-    frames = [_tidy(atoms) for atoms in frames]
-    return Dataset(frames, _report(frames, files, warnings, elements))
+    return frames, files, warnings
 
 
-def _refuse(frames: Sequence[Atoms], elements: Sequence[str] | None) -> None:
-    wrong = [(atoms.info["source"], next(problems(atoms, elements), None)) for atoms in frames]
+def _refuse(frames: Sequence[Atoms], elements: Sequence[str] | None, labelled: bool = True) -> None:
+    wrong = [
+        (atoms.info["source"], next(problems(atoms, elements, labelled), None)) for atoms in frames
+    ]
     wrong = [f"{source}: {problem}" for source, problem in wrong if problem]
     if wrong:
         more = f" ({len(wrong) - 1} more frames are refused)" if len(wrong) > 1 else ""

@@ -17,15 +17,21 @@ ASYMMETRIC = "stress is not symmetric; expected xx xy xz yx yy yz zx zy zz"
 LABEL_LIKE = re.compile("energy|force|stress|virial|pressure", re.IGNORECASE)
 
 
-def problems(atoms: Atoms, elements: Sequence[str] | None = None) -> Iterator[str]:
-    """Everything that forbids training on `atoms`, each with what would be right."""
+def problems(
+    atoms: Atoms, elements: Sequence[str] | None = None, labelled: bool = True
+) -> Iterator[str]:
+    """Everything that forbids training on `atoms`, each with what would be right.
+
+    labelled: it must have an energy.
+    """
     if len(atoms) == 0:
         yield "has no atoms"
         return
     yield from _element_problems(atoms, elements)
     yield from _cell_problems(atoms)
     results = getattr(atoms.calc, "results", {})
-    yield from _energy_problems(results, atoms)
+    if labelled:
+        yield from _energy_problems(results, atoms)
     quantities = (
         ("positions", atoms.positions, [(len(atoms), 3)]),
         ("forces", results.get("forces"), [(len(atoms), 3)]),
