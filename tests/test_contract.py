@@ -16,13 +16,14 @@ from ase import Atoms
 
 from contract.cells import CELLS, Cell
 from contract.entries import DESCRIPTORS, LINEAR, REGRESSORS
-from contract.in_lammps import NINE, SIX, Tallies, commands, virial_of
+from contract.in_lammps import NINE, SIX, Tallies, commands, grades_by_lammps, virial_of
 from contract.measures import (
     arguments,
     assert_agree,
     by_oracle,
     deformed,
     evaluate,
+    grades_by_oracle,
     moved,
     relative,
     slope,
@@ -30,6 +31,7 @@ from contract.measures import (
 from mlpot import _core
 from mlpot.calculator import MLPotCalculator
 from mlpot.errors import InputError
+from mlpot.grade import grade
 from mlpot.lammps import LammpsEngine
 from mlpot.model import Model
 
@@ -276,6 +278,25 @@ def test_design_rows_times_coefficients_are_the_results(cell):
     rows = cell.model.potential().design(*arguments(first, cell.elements))["energy"]
     of_first, of_others = np.split(rows[: of_species.size], [of_species.shape[1]])
     assert of_first.any() and not of_others.any()
+
+
+def test_grades_are_those_of_the_slow_twins_in_python_and_lammps(cell, tmp_path):
+    model, atoms = cell.graded, cell.atoms
+    file = model.save(tmp_path / "graded.json")
+    rules = ["range", "d_optimal"] if model.data["active_set"] else ["range"]
+    assert model.potential().rules == rules
+    for rule in rules:
+        truth = grades_by_oracle(model.data, atoms, rule)
+        found = grade(model, atoms, rule)
+        assert relative(found.of_atoms, truth) <= 1e-10
+        assert found.of_structure == found.of_atoms.max() == found.of_atoms[found.atom]
+        for name in _core.kernels():
+            potential = _core.Potential(model.to_text(), kernels=name)
+            grades = potential.grades(*arguments(atoms, cell.elements), rule=rule)["grades"]
+            assert relative(grades, found.of_atoms) <= 1e-11
+        inside = grades_by_lammps(file, rule, atoms, cell.elements)
+        assert relative(inside["grades"], found.of_atoms) <= 1e-11
+        assert_agree(inside, evaluate(cell.model.potential(), atoms), 1e-11)
 
 
 def dimer(cell: Cell, a: int, b: int, r: float) -> Atoms:

@@ -54,6 +54,20 @@ class PowerPotential:
             "dE_dstrain": design["dE_dstrain"] @ c,
         }
 
+    def features(self, positions, cell, pbc, species):
+        i, _, _, phi, _ = self._pairs(positions, cell, pbc)
+        q = np.zeros((len(positions), len(self.powers)))
+        np.add.at(q, i, phi)
+        return q
+
+    rows = features
+
+    def set_ranges(self, low, high):
+        assert (low < high).all()
+
+    def set_active_set(self, inverse):
+        assert inverse.shape == (len(self.elements), len(self.powers), len(self.powers))
+
     def design(self, positions, cell, pbc, species):
         i, j, vectors, phi, slope = self._pairs(positions, cell, pbc)
         n, k = len(positions), len(self.powers)

@@ -72,18 +72,6 @@ def _active_sets(
     for s, size in enumerate(sizes):
         domain.sets[s] = active_set(_Blocks(domain, frames, s, progress), size)
     domain.tell()
-    # What is left is rounding: of the inverse, and of the kernels against NumPy.
-    worst = np.ones(len(sizes))
-    for atoms in frames:
-        found = domain.grade(atoms)
-        if found.of_atoms is None:
-            worst[0] = max(worst[0], found.of_structure)
-            continue
-        species = domain.ask(lambda *known: known[-1], atoms)[0]
-        np.maximum.at(worst, species, found.of_atoms)
-    for own, greatest in zip(domain.sets, worst, strict=True):
-        own.inverse /= greatest
-    domain.tell()
     return domain
 
 

@@ -1,7 +1,8 @@
 """What a model has seen so far, by one of the rules of mlpot.grade: it grades, and it grows.
 
-All domains have `rule`, `grade(atoms)`, `extend(atoms)` and `block()`, the model file's value of
-KEYS[rule].  Their potential is their own: others do not see it change.
+All domains have `rule`, `grade(atoms)`, `extend(atoms, number)`, `holds(number)`: whether it still
+needs that structure, and `block()`, the model file's value of KEYS[rule].  Their potential is their
+own: others do not see it change.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from mlpot.metrics import species_of
 from mlpot.model import Model
 from mlpot.solve import Array
 
-MARGIN = 1e-9  # of the largest feature: rounding is no extrapolation
+MARGIN = 1e-9  # of the largest feature, and of components: rounding is no extrapolation
 NOWHERE = 1e9, 1e9 + 1.0  # the range of features where there was no atom
 
 
@@ -57,13 +58,16 @@ class Ranges(Domain):
             self.high = np.where(seen, known["high"], -np.inf)
         self._tell()
 
-    def extend(self, atoms: Atoms) -> None:
+    def extend(self, atoms: Atoms, number: int = 0) -> None:
         features, species = self.ask(self.potential.features, atoms)
         for s in set(species.tolist()):
             own = features[species == s]
             self.low[s] = np.minimum(self.low[s], own.min(axis=0))
             self.high[s] = np.maximum(self.high[s], own.max(axis=0))
         self._tell()
+
+    def holds(self, number: int) -> bool:
+        return True
 
     def grade(self, atoms: Atoms) -> Grade:
         return self.ask(lambda *known: of_atoms(self.potential, "range", *known), atoms)[0]
@@ -104,16 +108,24 @@ class ActiveSets(Domain):
         """For each set (m, n)."""
         raise NotImplementedError
 
-    def extend(self, atoms: Atoms) -> None:
+    def extend(self, atoms: Atoms, number: int = 0) -> None:
         for own, rows in zip(self.sets, self.rows(atoms), strict=True):
-            own.absorb(rows)
+            own.absorb(rows, np.full(len(rows), number))
         self.tell()
+
+    def holds(self, number: int) -> bool:
+        """Whether rows of the structure that came with this number are active."""
+        return any(number in own.origins for own in self.sets)
 
     def tell(self) -> None:
         """Let the potential know of changes in the sets."""
 
     def block(self) -> dict[str, Any]:
-        return {"rows": self.of, "inverse": [own.inverse.T.ravel().tolist() for own in self.sets]}
+        return {"rows": self.of, "inverse": [own.ravel().tolist() for own in self.inverses()]}
+
+    def inverses(self) -> list[Array]:
+        """Of each set (n, n), as the core takes them: [j, k] is (A^-1)_kj, a hair smaller."""
+        return [(1.0 - 2.0 * MARGIN) * own.inverse.T for own in self.sets]
 
 
 class AtomSets(ActiveSets):
@@ -129,7 +141,7 @@ class AtomSets(ActiveSets):
         return self.ask(lambda *known: of_atoms(self.potential, "d_optimal", *known), atoms)[0]
 
     def tell(self) -> None:
-        self.potential.set_active_set(np.array([own.inverse.T for own in self.sets]))
+        self.potential.set_active_set(np.array(self.inverses()))
 
 
 class StructureSet(ActiveSets):
@@ -142,7 +154,7 @@ class StructureSet(ActiveSets):
         return [row[None]]
 
     def grade(self, atoms: Atoms) -> Grade:
-        return of_components((self.rows(atoms)[0] @ self.sets[0].inverse)[0])
+        return of_components(self.inverses()[0] @ self.rows(atoms)[0][0])
 
 
 SETS = {"atoms": AtomSets, "structures": StructureSet}

@@ -55,6 +55,7 @@ regressor:
 _SNAP_END = """\
 ridge: auto                   # auto: chosen by cross validation; or a number such as 1e-8
 folds: 5                      # of the cross validation
+active_set: auto              # for extrapolation grades: auto (atoms), atoms, structures or none
 seed: 0                       # of the division into folds
 output: .                     # folder
 """

@@ -25,26 +25,28 @@ TOLERANCES = (1.0, 0.1, 1e-3, TOLERANCE)  # one after the other: most replacemen
 MOST_PASSES = 100  # through the stream; a few are needed
 REFRESH = 100  # replacements, before the inverse is computed anew
 
+NOT_SPANNED, BEFORE = -1, -2  # origins: a direction without a row, a row that was there before
+
 
 class ActiveSet:
     """The active rows of the n columns seen so far.
 
     sizes (n,): the unit in each column, such as the RMS of the rows; 0 counts as 1.
     rows: (n, n); inverse: (n, n), its columns belong to the rows; origins (n,): what `absorb` was
-    told of the rows, -1 where a direction is not spanned.
+    told of the rows, BEFORE or NOT_SPANNED.
     Memory: the two matrices, and what is absorbed at a time twice.
     """
 
     def __init__(self, sizes: ArrayLike, floor: float = FLOOR) -> None:
         sizes = np.asarray(sizes, dtype=float)
         self.rows = np.diag(floor * np.where(sizes > 0.0, sizes, 1.0))
-        self.origins = np.full(len(sizes), -1)
+        self.origins = np.full(len(sizes), NOT_SPANNED)
         self._sizes = np.where(sizes > 0.0, sizes, 1.0)
         self._refresh()
 
     def resume(self, inverse: ArrayLike) -> None:
         """Go on from the inverse (n, n) of a set that was there before."""
-        self.rows, self.origins = np.linalg.inv(inverse), np.zeros(len(self.origins), dtype=int)
+        self.rows, self.origins = np.linalg.inv(inverse), np.full(len(self.origins), BEFORE)
         self._refresh()
 
     def start(self, rows: ArrayLike, origins: ArrayLike | None = None) -> None:
@@ -97,13 +99,13 @@ class ActiveSet:
     @property
     def n_spanned(self) -> int:
         """How many of the active rows are rows of the stream."""
-        return int(np.sum(self.origins >= 0))
+        return int(np.sum(self.origins != NOT_SPANNED))
 
     def _refresh(self) -> None:
         self.inverse = np.linalg.inv(self.rows / self._sizes) / self._sizes[:, None]
 
     def _named(self, rows: ArrayLike, origins: ArrayLike | None) -> np.ndarray:
-        return np.zeros(len(rows), dtype=int) if origins is None else np.asarray(origins)
+        return np.full(len(rows), BEFORE) if origins is None else np.asarray(origins)
 
 
 def active_set(

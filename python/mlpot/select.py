@@ -1,13 +1,15 @@
 """Selection: the structures of a stream that hold something new, each of which widens the domain.
 
-As in a structure search (Oganov and Glass, USPEX): a structure is taken where its grade, against
-the model's domain and all that was taken before it, is above a threshold, and is then part of both.
+As in a structure search: a structure is taken where its grade, against the model's domain and all
+that was taken before it, is above a threshold, and is part of the domain from then on.  An active
+set that grows may grade what it passed over higher, and let go what it took: the stream is gone
+through again until nothing more is taken, and what is still active is the selection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from ase import Atoms
@@ -18,15 +20,16 @@ from mlpot.domain import SETS, ActiveSets, Ranges
 from mlpot.grade import KEYS, Rule, known_rule, rule_of
 from mlpot.model import Model
 
+MOST_PASSES = 100
 
-@dataclass
+
+@dataclass(frozen=True)
 class Selection:
-    """What was taken, in the order of the stream, and what is known then."""
+    """What was taken, and the model with the domain that is then known."""
 
-    taken: list[Atoms] = field(default_factory=list)
-    indices: list[int] = field(default_factory=list)  # in the stream
-    grades: list[float] = field(default_factory=list)  # of all structures, when they came
-    model: Model | None = None  # with the wider ranges or active set
+    indices: list[int]  # of the structures taken
+    grades: list[float]  # of all structures, the first time they came
+    model: Model
 
 
 def select(
@@ -42,30 +45,35 @@ def select(
 ) -> Selection:
     """Select from frames those with a grade above the threshold.
 
-    rule: default the sharper one the model has.  rows: of the active set; the model's own where it
-    has one.  afresh: as if nothing had been seen; the first structure is taken then.
-    Raises InputError where the model has no such rule (unless afresh) or naming a bad structure.
+    rule: default the sharper one the model has.  afresh: as if nothing had been seen, so that the
+    first structure is taken; rows are then those of the active set.  at_most: stop after so many.
+    Raises InputError where the model has no such rule (unless afresh), and naming a bad structure.
     """
     chosen = known_rule(rule or "range") if afresh else rule_of(model, rule)
-    known = [] if afresh else [name for name, key in KEYS.items() if model.data[key]]
+    others = [] if afresh else [name for name, key in KEYS.items() if model.data[key]]
     domains = {
         name: _domain(model, frames, name, rows, not afresh)
-        for name in {chosen: None, **dict.fromkeys(known)}
+        for name in dict.fromkeys([chosen, *others])
     }
-    found = Selection()
-    for index, atoms in enumerate(_shown(frames, progress)):
-        grade = domains[chosen].grade(atoms).of_structure
-        found.grades.append(grade)
-        if grade > threshold:
-            for domain in domains.values():
-                domain.extend(atoms)
-            found.taken.append(atoms)
-            found.indices.append(index)
-            if len(found.taken) == at_most:
+    grades: list[float] = []
+    taken: list[int] = []
+    for _ in range(MOST_PASSES):
+        before = len(taken)
+        for index, atoms in enumerate(_shown(frames, progress)):
+            if len(taken) == at_most:
                 break
+            found = domains[chosen].grade(atoms).of_structure
+            if len(grades) == index:
+                grades.append(found)
+            if found > threshold:
+                taken.append(index)
+                for domain in domains.values():
+                    domain.extend(atoms, index)
+        if chosen == "range" or len(taken) in (before, at_most):
+            break
     blocks = {KEYS[name]: domain.block() for name, domain in domains.items()}
-    found.model = Model({**model.data, **dict.fromkeys(KEYS.values()), **blocks})
-    return found
+    kept = [index for index in sorted(set(taken)) if domains[chosen].holds(index)]
+    return Selection(kept, grades, Model({**model.data, **dict.fromkeys(KEYS.values()), **blocks}))
 
 
 def _domain(
@@ -78,5 +86,5 @@ def _domain(
     return SETS[rows](model, sizes_of(model, frames, rows), continued)
 
 
-def _shown(frames: Sequence[Atoms], progress: Progress | None) -> Iterable[Atoms]:
+def _shown(frames: Sequence[Atoms], progress: Progress | None) -> Sequence[Atoms]:
     return frames if progress is None else progress.track(frames, description="selecting")

@@ -14,13 +14,14 @@ import numpy as np
 from ase import Atoms
 
 import oracle
-from contract.entries import CORES, DESCRIPTORS, PAIRS, RARE, REGRESSORS
+from contract.entries import CORES, DESCRIPTORS, LINEAR, PAIRS, RARE, REGRESSORS
 from mlpot.model import Model
 from oracle.common import pairs
 from oracle.structures import crowd
 
 ELEMENTS = ["Mo", "Al"]
 E0 = [-1.5, -2.5]  # eV
+FEW = 130  # coefficients of a species
 CLEARANCE = 0.01  # Å between every distance of a cell's structure and every kink
 
 
@@ -97,6 +98,22 @@ class Cell:
         data |= {"core": CORES[self.core], "pair": self.pair, "scaling": scaling}
         data |= {"pooling": "structure" if self.pooled else "atom"}
         return Model(data | {"descriptor": self.block, "regressor": regressor})
+
+    @cached_property
+    def graded(self) -> Model:
+        """The model with ranges and, where it is linear in few coefficients, an active set: random
+        ones, in and out of which some atoms are."""
+        positions, cell, species = crowd(seed=9, n_species=len(self.elements))
+        q = oracle.DESCRIPTORS[self.descriptor](positions, cell, (True,) * 3, species, self.block)
+        rng, size = np.random.default_rng(6), np.abs(q).max(axis=0) + 1.0
+        centre = size * rng.uniform(-0.2, 0.8, (len(self.elements), len(size)))
+        half = size * rng.uniform(0.5, 1.5, centre.shape)
+        data = self.model.data | {"ranges": {"low": centre - half, "high": centre + half}}
+        n = len(data["regressor"]["coefficients"][0])
+        if self.regressor in LINEAR and n <= FEW:
+            inverse = rng.normal(size=(len(self.elements), n * n)) / n
+            data["active_set"] = {"rows": "atoms", "inverse": inverse}
+        return Model(data)
 
     @cached_property
     def atoms(self) -> Atoms:

@@ -43,6 +43,31 @@ def by_oracle(data: dict, atoms: Atoms) -> dict:
         }
 
 
+def grades_by_oracle(data: dict, atoms: Atoms, rule: str) -> np.ndarray:
+    """(N,) extrapolation grades by the slow twins; rows of a model linear in its coefficients."""
+    positions, cell, pbc, species = arguments(atoms, data["elements"])
+    q = oracle.DESCRIPTORS[data["descriptor"]["type"]](
+        positions, cell, pbc, species, data["descriptor"]
+    )
+    if rule == "range":
+        low, high = (np.array(data["ranges"][key])[species] for key in ("low", "high"))
+        return np.abs((q - (low + high) / 2) / ((high - low) / 2)).max(axis=1)
+    if data["scaling"] is not None:
+        shift, scale = (np.array(data["scaling"][key])[species] for key in ("shift", "scale"))
+        q = (q - shift) * scale
+    components = []
+    for s in range(len(data["elements"])):
+        inverse = np.array(data["active_set"]["inverse"][s])
+        n = round(np.sqrt(inverse.size))
+        units = [
+            {**data["regressor"], "coefficients": np.tile(unit, (len(data["elements"]), 1))}
+            for unit in np.eye(n)
+        ]
+        rows = np.array([oracle.regress(q, species, unit) for unit in units]).T
+        components.append(rows @ inverse.reshape(n, n).T)
+    return np.abs(np.array(components)[species, np.arange(len(species))]).max(axis=1)
+
+
 @cache
 def _remembering(features: Callable) -> Callable:
     """features, computed once for all regressors and cores of a block."""

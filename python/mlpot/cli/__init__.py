@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mlpot.cli import fitting, measure, models, tools
+from mlpot.cli import domain, fitting, measure, models, tools
 from mlpot.cli.screen import stderr
 from mlpot.errors import InputError
 
@@ -41,7 +41,13 @@ app = typer.Typer(
     "Start with [bold]mlpot demo[/], or with [bold]mlpot init[/] and [bold]mlpot fit[/].",
     rich_markup_mode="rich",
 )
-PANELS = {"Fit": fitting, "Models": models, "Properties": measure, "Tools": tools}
+PANELS = {
+    "Fit": fitting,
+    "Models": models,
+    "Extrapolation": domain,
+    "Properties": measure,
+    "Tools": tools,
+}
 for panel, module in PANELS.items():
     for command in module.COMMANDS:
         app.command(rich_help_panel=panel)(command)

@@ -115,26 +115,26 @@ def select(
     from mlpot.domain import SETS
     from mlpot.errors import InputError, did_you_mean
     from mlpot.generate.frames import write
-    from mlpot.grade import rule_of
+    from mlpot.grade import known_rule, rule_of
     from mlpot.model import Model
     from mlpot.select import select as select_from
 
     if rows not in SETS:
         raise InputError(f"--rows {rows!r}: must be atoms or structures{did_you_mean(rows, SETS)}")
     loaded = Model.load(model)
-    if not afresh:
-        rule_of(loaded, rule)  # before reading the data
+    chosen = known_rule(rule or "range") if afresh else rule_of(loaded, rule)
     frames = io.structures(data, elements=loaded.elements)
     with progress_bar() as progress:
         found = select_from(
-            loaded, frames, rule, threshold, rows=rows, afresh=afresh, at_most=at_most,
+            loaded, frames, chosen, threshold, rows=rows, afresh=afresh, at_most=at_most,
             progress=progress,
         )  # fmt: skip
-    if not found.taken:
+    taken = [frames[index] for index in found.indices]
+    if not taken:
         stdout.print(f"none of {len(frames)} structures has a grade above {threshold:g}")
         return
-    write(found.taken, output)
-    stdout.print(f"{output}: {len(found.taken)} of {len(frames)} structures", soft_wrap=True)
+    write(taken, output)
+    stdout.print(f"{output}: {len(taken)} of {len(frames)} structures", soft_wrap=True)
     if save_model is not None:
         found.model.save(save_model)
         stdout.print(f"{save_model}: the model with the wider domain", soft_wrap=True)
