@@ -158,8 +158,14 @@ def test_networks_have_ranges_and_no_active_set(train):
     model = Model(a_model().data | {"regressor": network})
     found = coverage(model, train[:3])
     assert found["active_set"] is None and len(found["ranges"]["low"]) == 2
-    with pytest.raises(InputError, match=r"linear.*not neural_network"):
-        coverage(model, train[:3], "atoms")
+    pooled = Model(a_model().data | {"pooling": "structure"})
+    pooled.data["regressor"]["coefficients"] = pooled.data["regressor"]["coefficients"][:1]
+    assert coverage(pooled, train[:3])["active_set"] is None
+    for other in (model, pooled):
+        with pytest.raises(InputError, match="linear in its coefficients"):
+            coverage(other, train[:3], "atoms")
+        with pytest.raises(InputError, match="linear in its coefficients"):
+            select(other, train[:3], "d_optimal", afresh=True)
 
 
 def test_the_rule_is_the_sharper_one_of_those_there_are(covered):

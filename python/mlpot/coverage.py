@@ -16,7 +16,7 @@ from mlpot.model import Model
 from mlpot.solve import Array
 
 Rows = Literal["auto", "atoms", "structures", "none"]
-LINEAR = ("linear", "quadratic")  # regressors whose rows do not depend on their coefficients
+LINEAR = ("linear", "quadratic")
 MOST_NUMBERS = 100_000  # in an active set that was not asked for: 2 MB in the file
 BLOCK_ROWS = 1024
 CACHE = 2**28  # bytes of rows that are kept; more are computed again in every pass
@@ -31,19 +31,28 @@ def coverage(
     set would be small.  No structure of the training set has a grade above 1 (by rounding, 1e-9).
     Raises InputError for a regressor that is not linear, and naming a bad structure.
     """
-    kind = model.data["regressor"]["type"]
-    if rows in SETS and kind not in LINEAR:
-        raise InputError(
-            f"{model.name}: an active set needs a regressor that is linear in its coefficients "
-            f"({', '.join(LINEAR)}), not {kind}"
-        )
+    if rows in SETS:
+        require_rows(model)
     ranges = Ranges(model)
     for atoms in _shown(frames, progress, "ranges"):
         ranges.extend(atoms)
     if rows == "auto":
-        rows = "atoms" if kind in LINEAR and _numbers(model) <= MOST_NUMBERS else "none"
+        rows = "atoms" if has_rows(model) and _numbers(model) <= MOST_NUMBERS else "none"
     found = None if rows == "none" else _active_sets(model, frames, rows, progress).block()
     return {"ranges": ranges.block(), "active_set": found}
+
+
+def has_rows(model: Model) -> bool:
+    """Whether its atoms have rows of a linear problem, which do not depend on its coefficients."""
+    return model.data["regressor"]["type"] in LINEAR and model.data["pooling"] == "atom"
+
+
+def require_rows(model: Model) -> None:
+    if not has_rows(model):
+        raise InputError(
+            f"{model.name}: an active set needs a regressor that is linear in its coefficients "
+            f'({", ".join(LINEAR)}) and pooling "atom"; take rule range'
+        )
 
 
 def sizes_of(

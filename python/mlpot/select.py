@@ -15,7 +15,7 @@ from typing import Literal
 from ase import Atoms
 from rich.progress import Progress
 
-from mlpot.coverage import sizes_of
+from mlpot.coverage import require_rows, sizes_of
 from mlpot.domain import SETS, ActiveSets, Ranges
 from mlpot.grade import KEYS, Rule, known_rule, rule_of
 from mlpot.model import Model
@@ -81,6 +81,7 @@ def _domain(
 ) -> Ranges | ActiveSets:
     if rule == "range":
         return Ranges(model, continued)
+    require_rows(model)
     if continued:
         rows = model.data["active_set"]["rows"]
     return SETS[rows](model, sizes_of(model, frames, rows), continued)
