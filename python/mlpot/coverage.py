@@ -33,11 +33,14 @@ def coverage(
     """
     if rows in SETS:
         require_rows(model)
+    if not model.potential().n_features:
+        return {"ranges": None, "active_set": None}
     ranges = Ranges(model)
     for atoms in _shown(frames, progress, "ranges"):
         ranges.extend(atoms)
     if rows == "auto":
-        rows = "atoms" if has_rows(model) and _numbers(model) <= MOST_NUMBERS else "none"
+        n_species, n = _n_coefficients(model)
+        rows = "atoms" if has_rows(model) and n_species * n**2 <= MOST_NUMBERS else "none"
     found = None if rows == "none" else _active_sets(model, frames, rows, progress).block()
     return {"ranges": ranges.block(), "active_set": found}
 
@@ -59,9 +62,8 @@ def sizes_of(
     model: Model, frames: Sequence[Atoms], rows: Literal["atoms", "structures"]
 ) -> list[Array]:
     """Root mean squares of the columns of each active set."""
-    potential = model.potential()
-    n_species, n = len(model.elements), potential.n_parameters
-    empty = np.zeros((n_species, n // n_species)) if rows == "atoms" else np.zeros((1, n))
+    shape = _n_coefficients(model) if rows == "atoms" else (1, model.potential().n_parameters)
+    empty = np.zeros(shape)
     domain, squares, counts = SETS[rows](model, empty), empty.copy(), np.zeros((len(empty), 1))
     for atoms in frames:
         for s, own in enumerate(domain.rows(atoms)):
@@ -128,6 +130,6 @@ def _shown(frames: Sequence[Atoms], progress: Progress | None, name: str) -> Any
     return frames if progress is None else progress.track(frames, description=name)
 
 
-def _numbers(model: Model) -> int:
-    n_species = len(model.elements)
-    return n_species * (model.potential().n_parameters // n_species) ** 2
+def _n_coefficients(model: Model) -> tuple[int, int]:
+    """Species, and the regressor's coefficients of each."""
+    return np.shape(model.data["regressor"]["coefficients"])

@@ -105,9 +105,13 @@ def of_components(components: Array) -> Grade:
 
 
 def structure_row(potential: _core.Potential, *arguments: Any) -> Array:
-    """(P,) derivatives of the structure's energy by all coefficients, species by species."""
+    """(P,) derivatives of the structure's energy by all coefficients: those of the regressor
+    species by species, then those of the pair term."""
     rows, species = potential.rows(*arguments), arguments[-1]
-    return np.concatenate([rows[species == s].sum(axis=0) for s in range(len(potential.elements))])
+    n_species = len(potential.elements)
+    if n_species * rows.shape[1] < potential.n_parameters:
+        return potential.design(*arguments)["energy"]
+    return np.concatenate([rows[species == s].sum(axis=0) for s in range(n_species)])
 
 
 def _inverse(model: Model) -> Array:
