@@ -129,8 +129,8 @@ py::array_t<double> rows(SharedPotential& shared, const Doubles& positions, cons
   double* to = dE_dw.mutable_data();
   py::gil_scoped_release release;
   const NeighborList list = neighbors_of(shared.potential, positions, cell, pbc, species);
-  on_neighbors(shared, list,
-               [&](Engine& engine, const Neighborhood& all) { engine.rows(all, to); });
+  const std::lock_guard<std::mutex> guard(shared.busy);
+  naming_atoms(list, [&] { shared.potential.engine().rows(list.view(), to); });
   return dE_dw;
 }
 
@@ -178,8 +178,8 @@ py::dict grades(SharedPotential& shared, const Doubles& positions, const Doubles
   {
     py::gil_scoped_release release;
     const NeighborList list = neighbors_of(shared.potential, positions, cell, pbc, species);
-    on_neighbors(shared, list,
-                 [&](Engine& engine, const Neighborhood& all) { engine.grades(all, found); });
+    const std::lock_guard<std::mutex> guard(shared.busy);
+    naming_atoms(list, [&] { shared.potential.engine().grades(list.view(), found); });
   }
   return py::dict("grades"_a = of_atoms, "atom"_a = found.atom, "component"_a = found.component,
                   "value"_a = found.value, "low"_a = found.low, "high"_a = found.high);
