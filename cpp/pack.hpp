@@ -117,6 +117,18 @@ inline unsigned lanes_of(const Mask& mask) {
   }
 }
 
+// Lane l is that of rows[row[l]]: each lane its own row.
+template <int W>
+inline Pack<W> take(const Pack<W>* rows, const int* row) {
+  Pack<W> x;
+  for (int lane = 0; lane < W; lane++) x.set(lane, rows[row[lane]][lane]);
+  return x;
+}
+template <int W>
+inline void put(Pack<W>* rows, const int* row, Pack<W> x) {
+  for (int lane = 0; lane < W; lane++) rows[row[lane]].set(lane, x[lane]);
+}
+
 template <int W>
 inline double sum_of_lanes(Pack<W> x) {
   double sum = x[0];
