@@ -14,7 +14,7 @@ from mlpot.lammps import LammpsCalculator, potentials_folder
 from mlpot.properties import PropertyError, lattice, vacancy
 from mlpot.properties.methods import as_commands
 from mlpot.properties.neb import Band
-from mlpot.properties.vacancy import _hop, neighbour_jumps
+from mlpot.properties.vacancy import _hop, neighbour_jumps, plot
 
 FILES = ["Mo_Zuo_JPCA2020.snapcoeff", "Mo_Zuo_JPCA2020.snapparam"]
 COPPER = ["pair_style eam/alloy", "pair_coeff * * Cu_mishin1.eam.alloy Cu"]
@@ -74,6 +74,7 @@ def test_without_images_there_is_formation_only(copper):
     assert found.vacancy_formation_eV > 1.0
     assert "vacancy_migration_eV" not in found.to_dict()
     assert not found.problems
+    assert plot({"a": found}) is None
 
 
 @pytest.mark.parametrize(

@@ -77,14 +77,14 @@ class Property:
     with defaults are the settings, except `progress`, a callback (done, total), and `reference`,
     the calculator of a second method; both may be None. It raises PropertyError where there is no
     right number.
-    plot(results by model's name) -> PNG. between(a, b): quantities that compare two methods'
-    results, such as {"delta_eos_meV_per_atom": 0.3}. usual: computed without being asked for;
-    of_elements: only of crystals of one element.
+    plot(results by model's name) -> PNG, or None. between(a, b): quantities that compare the results
+    of two methods, such as {"delta_eos_meV_per_atom": 0.3}. usual: computed without being asked
+    for; of_elements: only of crystals of one element.
     """
 
     name: str
     function: Callable[..., Result]
-    plot: Callable[[dict[str, Any]], bytes] | None = None
+    plot: Callable[[dict[str, Any]], bytes | None] | None = None
     between: Callable[[Any, Any], dict[str, float]] | None = None
     usual: bool = True
     of_elements: bool = False

@@ -94,9 +94,9 @@ def write(found: list[Measured], folder: Path, title: str) -> list[Path]:
     plots = {}
     for p in PROPERTIES:
         results = {m.name: m.results[p.name] for m in found if p.name in m.results}
-        if p.plot and results:
+        if p.plot and results and (drawn := p.plot(results)) is not None:
             plots[p.name] = f"{p.name}.png"
-            files.append(write_atomic(folder / plots[p.name], p.plot(results)))
+            files.append(write_atomic(folder / plots[p.name], drawn))
     files.append(write_atomic(folder / "report.md", _report(found, title, plots)))
     return files
 

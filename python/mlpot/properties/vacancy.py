@@ -106,16 +106,22 @@ def neighbour_jumps(crystal: Atoms, site: int) -> list[np.ndarray]:
     return jumps
 
 
-def plot(results: dict[str, Vacancy]) -> bytes:
-    """PNG: energy along the path of the lowest jump."""
+def plot(results: dict[str, Vacancy]) -> bytes | None:
+    """PNG: energy along the path of the lowest jump; None where no method has a path."""
+    hops = {
+        name: min(result.vacancy_hops, key=lambda hop: hop["barrier_eV"])
+        for name, result in results.items()
+        if result.vacancy_hops
+    }
+    if not hops:
+        return None
     figure = new_figure(5.6, 4.2)
     axes = figure.subplots()
-    for i, (name, result) in enumerate(results.items()):
-        if result.vacancy_hops:
-            hop = min(result.vacancy_hops, key=lambda hop: hop["barrier_eV"])
-            label = f"{name}: {hop['barrier_eV']:.3f} eV"
-            energies = hop["energies_eV"]
-            axes.plot(hop["coordinates_A"], energies, "o", label=label, **line_style(i))
+    for i, name in enumerate(results):
+        if name in hops:
+            x, energies = (hops[name][key] for key in ("coordinates_A", "energies_eV"))
+            label = f"{name}: {hops[name]['barrier_eV']:.3f} eV"
+            axes.plot(x, energies, "o", label=label, **line_style(i))
     axes.set(xlabel="path (Å)", ylabel="energy (eV)")
     axes.legend(fontsize="small")
     return png(figure, "Jump of a neighbour into the vacancy")
