@@ -24,6 +24,7 @@ def run():
 def test_errors_and_marks_are_those_by_hand():
     known = Reference("Mo", "bcc:Mo", {"c11_GPa": 472.0}, {}, "of a test")
     columns = {"one": {"c11_GPa": 441.2, "vacancy_formation_eV": 2.9}, "other": {"c11_GPa": 480.0}}
+    columns["other"]["failures"] = {"vacancy": "atoms about it not relaxed"}
     first, second = compare(known, columns)
     assert first.errors["one"] == pytest.approx(-6.5, abs=0.05)
     assert first.errors["other"] == pytest.approx(+1.7, abs=0.05)
@@ -31,7 +32,7 @@ def test_errors_and_marks_are_those_by_hand():
     assert (second.label, second.reference, second.best) == ("E_v", None, frozenset())
     page = markdown([first, second], "Title", "of a test")
     assert "| c11 (GPa) | 472 | 441.2 (-6.5%) | **480.0 (+1.7%)** |" in page
-    assert "| E_v (eV) | - | 2.900 | - |" in page
+    assert "| E_v (eV) | - | 2.900 | failed |" in page
 
 
 def test_what_looks_equal_is_equally_good():

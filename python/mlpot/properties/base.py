@@ -77,9 +77,9 @@ class Property:
     with defaults are the settings, except `progress`, a callback (done, total), and `reference`,
     the calculator of a second method; both may be None. It raises PropertyError where there is no
     right number.
-    plot(results by model's name) -> PNG, or None. between(a, b): quantities that compare the results
-    of two methods, such as {"delta_eos_meV_per_atom": 0.3}. usual: computed without being asked
-    for; of_elements: only of crystals of one element.
+    plot(results by model's name) -> PNG, or None. between(a, b): quantities that compare two
+    results, such as {"delta_eos_meV_per_atom": 0.3}. usual: computed without being asked for;
+    of_elements: only of crystals of one element.
     """
 
     name: str

@@ -13,18 +13,18 @@ from rich.text import Text
 from mlpot.errors import InputError, did_you_mean
 from mlpot.model import read_text
 
-ROWS = {  # key: label, unit, digits
-    "lattice_constant_A": ("a", "Å", 3),
-    "c11_GPa": ("c11", "GPa", 1),
-    "c12_GPa": ("c12", "GPa", 1),
-    "c44_GPa": ("c44", "GPa", 1),
-    "bulk_modulus_vrh_GPa": ("B_VRH", "GPa", 1),
-    "vacancy_formation_eV": ("E_v", "eV", 3),
-    "vacancy_migration_eV": ("E_m", "eV", 3),
-    "vacancy_activation_eV": ("E_a", "eV", 3),
-    "polymorph_meV_per_atom": ("polymorph", "meV/atom", 1),
+ROWS = {  # key: label, unit, digits, property
+    "lattice_constant_A": ("a", "Å", 3, "lattice"),
+    "c11_GPa": ("c11", "GPa", 1, "elastic"),
+    "c12_GPa": ("c12", "GPa", 1, "elastic"),
+    "c44_GPa": ("c44", "GPa", 1, "elastic"),
+    "bulk_modulus_vrh_GPa": ("B_VRH", "GPa", 1, "elastic"),
+    "vacancy_formation_eV": ("E_v", "eV", 3, "vacancy"),
+    "vacancy_migration_eV": ("E_m", "eV", 3, "vacancy"),
+    "vacancy_activation_eV": ("E_a", "eV", 3, "vacancy"),
+    "polymorph_meV_per_atom": ("polymorph", "meV/atom", 1, "polymorphs"),
 }
-PROPERTIES = ("lattice", "elastic", "vacancy", "polymorphs")  # that have these keys
+PROPERTIES = tuple(dict.fromkeys(row[-1] for row in ROWS.values()))
 Values = dict[str, float]
 
 
@@ -41,7 +41,10 @@ class Reference:
 
 @dataclass(frozen=True)
 class Row:
-    """reference and values by column (None where missing), errors in %; best: columns marked."""
+    """reference and values by column (None where missing), errors in %.
+
+    best: columns to mark; failed: those whose value could not be had.
+    """
 
     label: str
     unit: str
@@ -50,6 +53,7 @@ class Row:
     values: dict[str, float | None]
     errors: Values
     best: frozenset[str]
+    failed: frozenset[str]
 
 
 def load_reference(path: Path, element: str | None) -> Reference:
@@ -99,7 +103,7 @@ def load_measured(path: Path) -> dict[str, dict[str, Any]] | None:
 def compare(reference: Reference, columns: dict[str, dict[str, Any]]) -> list[Row]:
     """A row for each quantity that the reference or any column has."""
     rows = []
-    for key, (label, unit, digits) in ROWS.items():
+    for key, (label, unit, digits, source) in ROWS.items():
         values = {name: column.get(key) for name, column in columns.items()}
         known = reference.values.get(key)
         if known is None and not any(value is not None for value in values.values()):
@@ -115,7 +119,8 @@ def compare(reference: Reference, columns: dict[str, dict[str, Any]]) -> list[Ro
             else {}
         )
         best = frozenset(name for name in off if off[name] == min(off.values()))
-        rows.append(Row(label, unit, digits, known, values, errors, best))
+        failed = frozenset(n for n, c in columns.items() if source in c.get("failures", ()))
+        rows.append(Row(label, unit, digits, known, values, errors, best, failed))
     return rows
 
 
@@ -149,7 +154,7 @@ def markdown(rows: list[Row], title: str, source: str) -> str:
 def _cell(row: Row, name: str) -> str:
     value = row.values[name]
     if value is None:
-        return "-"
+        return "failed" if name in row.failed else "-"
     error = f" ({row.errors[name]:+.1f}%)" if name in row.errors else ""
     return f"{value:.{row.digits}f}{error}" + (" *" if name in row.best else "")
 
