@@ -106,15 +106,15 @@ class EngineOf : public Engine {
     });
   }
 
-  void rows(const Neighborhood& all, double* dE_dw) override {
+  void rows(const Neighborhood& all, double* rows) override {
     survey(all);
     packing_->for_each_batch(all, cell_, [&](const Batch<Real>& env, const Lanes<W>& lanes) {
       descriptor_->compute(env, q_.begin());
       scale(env.species, q_.begin());
-      regressor_->parameter_gradient(env.species, q_.begin(), dE_dw_.begin());
+      const Real* row = row_of(env.species);
+      const long n = 1 + n_parameters();
       for (int lane = 0; lane < lanes.n; lane++)
-        for (int w = 0; w < n_parameters(); w++)
-          dE_dw[lanes.center[lane] * static_cast<long>(n_parameters()) + w] = dE_dw_[w][lane];
+        for (int k = 0; k < n; k++) rows[lanes.center[lane] * n + k] = row[k][lane];
     });
   }
 
@@ -285,9 +285,16 @@ class EngineOf : public Engine {
 
   // q_ is scaled.
   void grade_row(const Batch<Real>& env, const Lanes<W>& lanes, Grades& out) {
-    if (out.rule != GradeRule::d_optimal) return;
-    regressor_->parameter_gradient(env.species, q_.begin(), dE_dw_.begin());
-    grader_.by_active_set(env, lanes, dE_dw_.begin(), out);
+    if (out.rule == GradeRule::d_optimal)
+      grader_.by_active_set(env, lanes, row_of(env.species), out);
+  }
+
+  // Derivatives of the atoms' energies by E0 and the coefficients; q_ is scaled.
+  const Real* row_of(int species) {
+    Real* row = row_.grow(1 + n_parameters());
+    row[0] = Real(1.0);
+    regressor_->parameter_gradient(species, q_.begin(), row + 1);
+    return row;
   }
 
   Real scale_of(int species, int d) const { return Real(scale_[species * n_features_ + d]); }
@@ -445,7 +452,7 @@ class EngineOf : public Engine {
   Buffer<double> n_of_species_, mean_;
   CellInfo<Real> cell_ = {Real(0.0), 0.0, nullptr};
   CellInfo<Tangent> moving_cell_;
-  Buffer<Real> q_, dE_dq_, unit_, dE_dw_, dE_dr_, jacobian_, by_volume_;
+  Buffer<Real> q_, dE_dq_, unit_, dE_dw_, row_, dE_dr_, jacobian_, by_volume_;
   Buffer<double> slopes_, gradient_;
   Buffer<Tangent> q_tangent_, dE_dw_tangent_, r_tangent_, distance_tangent_;
 };

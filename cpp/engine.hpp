@@ -85,11 +85,13 @@ class Engine {
 
   virtual double evaluate(const Neighborhood& all, const EngineOutput& out) = 0;  // energy, eV
   virtual void features(const Neighborhood& all, double* q) = 0;  // [n_atoms][n_features]
-  virtual void rows(const Neighborhood& all, double* dE_dw) = 0;  // [n_atoms][n_parameters]
+  // [n_atoms][1 + n_parameters] derivatives of each atom's energy by E0 and its coefficients
+  virtual void rows(const Neighborhood& all, double* rows) = 0;
   virtual bool has_grade(GradeRule rule) const = 0;
   virtual void grades(const Neighborhood& all, Grades& out) = 0;
   virtual void set_ranges(const double* low, const double* high) = 0;  // [n_species][n_features]
-  virtual void set_active_set(const double* inverse) = 0;  // [n_species][n_parameters]^2, grade.hpp
+  virtual void set_active_set(
+      const double* inverse) = 0;  // [n_species][1 + n_parameters]^2, grade.hpp
   virtual void design(const Neighborhood& all, const DesignOutput& out) = 0;
 
   virtual void set_parameters(const double* w) = 0;  // [n_regressors][n_parameters]

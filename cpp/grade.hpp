@@ -1,7 +1,8 @@
 // How far outside the training set an atom is: at most 1 inside, by one of two rules.
 //
 //   range      max_d |q_d - middle_d| / half_d     of the ranges that features q had in training
-//   d_optimal  max_j |sum_k b_k (A^-1)_kj|         b = dE/dw: the atom's row of the linear problem
+//   d_optimal  max_j |sum_k b_k (A^-1)_kj|         b = (1, dE/dw): the atom's row of the linear
+//                                                  problem, its first column that of E0
 //
 // A holds the rows of training that span the greatest volume: in terms of them, no row of training
 // has a component above 1. Podryabinkin and Shapeev, Comput. Mater. Sci. 140 (2017) 171, eqs.
@@ -34,7 +35,7 @@ class Grader {
  public:
   // Either block may be null.
   Grader(Block* ranges, Block* active_set, int n_species, int n_features, int n_parameters)
-      : n_species_(n_species), n_features_(n_features), n_parameters_(n_parameters) {
+      : n_species_(n_species), n_features_(n_features), n_columns_(n_parameters + 1) {
     if (ranges) read_ranges(*ranges);
     if (active_set) read_active_set(*active_set);
   }
@@ -53,7 +54,7 @@ class Grader {
   }
 
   void set_active_set(const double* inverse) {
-    const long n = static_cast<long>(n_species_) * n_parameters_ * n_parameters_;
+    const long n = static_cast<long>(n_species_) * n_columns_ * n_columns_;
     inverse_.grow(n);
     for (long k = 0; k < n; k++) inverse_[k] = inverse[k];
   }
@@ -76,10 +77,10 @@ class Grader {
       }
   }
 
-  // row: [n_parameters], dE/dw. Four components at a time share what they load.
+  // row: [n_parameters + 1], 1 and dE/dw. Four components at a time share what they load.
   void by_active_set(const Batch<Real>& env, const Lanes<W>& lanes, const Real* row,
                      Grades& out) const {
-    const int n = n_parameters_;
+    const int n = n_columns_;
     const double* column = inverse_.begin() + static_cast<long>(env.species) * n * n;
     Greatest<Real> worst;
     int j = 0;
@@ -112,9 +113,9 @@ class Grader {
   }
 
   void read_active_set(Block& block) {
-    const double size = static_cast<double>(n_parameters_) * n_parameters_;
+    const double size = static_cast<double>(n_columns_) * n_columns_;
     if (n_species_ * size > 1e8) block.refuse("inverse", "more than 1e8 numbers would be needed");
-    const int n = n_parameters_ * n_parameters_;
+    const int n = n_columns_ * n_columns_;
     block.table("inverse", n_species_, n, inverse_.grow(n_species_ * n));
   }
 
@@ -128,7 +129,7 @@ class Grader {
     return true;
   }
 
-  int n_species_, n_features_, n_parameters_;
+  int n_species_, n_features_, n_columns_;
   Buffer<double> low_, high_;  // [n_species][n_features]
   Buffer<double> inverse_;     // [n_species][component j][k]: (A^-1)_kj
 };

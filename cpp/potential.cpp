@@ -122,7 +122,7 @@ Potential::Potential(const std::string& text, const std::string& where, const st
   } catch (const std::length_error&) {
     throw ModelError(where + ": its descriptor and regressor need more memory than there is");
   }
-  if (of_structures) check_inverse(*active_set, n_coefficients());
+  if (of_structures) check_inverse(*active_set, n + n_coefficients());  // and E0
   for (const std::unique_ptr<Block>* block : {&scaling, &ranges, &active_set})
     if (*block) (*block)->finish();
   descriptor.finish();

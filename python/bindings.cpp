@@ -125,13 +125,14 @@ py::array_t<double> features(SharedPotential& shared, const Doubles& positions, 
 
 py::array_t<double> rows(SharedPotential& shared, const Doubles& positions, const Doubles& cell,
                          const Flags& pbc, const Ints& species) {
-  py::array_t<double> dE_dw = zeros({positions.shape(0), shared.potential.engine().n_parameters()});
-  double* to = dE_dw.mutable_data();
+  py::array_t<double> found =
+      zeros({positions.shape(0), 1 + shared.potential.engine().n_parameters()});
+  double* to = found.mutable_data();
   py::gil_scoped_release release;
   const NeighborList list = neighbors_of(shared.potential, positions, cell, pbc, species);
   const std::lock_guard<std::mutex> guard(shared.busy);
   naming_atoms(list, [&] { shared.potential.engine().rows(list.view(), to); });
-  return dE_dw;
+  return found;
 }
 
 const std::pair<const char*, GradeRule> grade_rules[] = {{"range", GradeRule::range},
@@ -156,9 +157,9 @@ void set_ranges(SharedPotential& shared, const Doubles& low, const Doubles& high
 
 void set_active_set(SharedPotential& shared, const Doubles& inverse) {
   Engine& engine = shared.potential.engine();
-  const py::ssize_t p = engine.n_parameters();
+  const py::ssize_t p = 1 + engine.n_parameters();
   require(inverse.size() == static_cast<py::ssize_t>(shared.potential.elements().size()) * p * p,
-          "inverse: expected (n_species, P, P)");
+          "inverse: expected (n_species, 1 + P, 1 + P)");
   const std::lock_guard<std::mutex> guard(shared.busy);
   engine.set_active_set(inverse.data());
 }
@@ -416,8 +417,8 @@ PYBIND11_MODULE(_core, m) {
            (std::string("Descriptors (n, n_features).\n") + arguments).c_str())
       .def_property_readonly("rules", &rules, "Of the grades it has: range, d_optimal.")
       .def("rows", &rows, "positions"_a, "cell"_a, "pbc"_a, "species"_a,
-           (std::string(
-                "Derivatives of each atom's energy by the coefficients of its species (n, P).\n") +
+           (std::string("Derivatives of each atom's energy by E0 and the P coefficients of its "
+                        "species (n, 1 + P).\n") +
             arguments)
                .c_str())
       .def("grades", &grades, "positions"_a, "cell"_a, "pbc"_a, "species"_a, "rule"_a,
@@ -430,7 +431,8 @@ PYBIND11_MODULE(_core, m) {
       .def("set_ranges", &set_ranges, "low"_a, "high"_a,
            "Grades by these ranges of the features in training, (n_species, n_features) each.")
       .def("set_active_set", &set_active_set, "inverse"_a,
-           "Grades by these active sets (n_species, P, P): [s, j, k] is (A^-1)_kj of species s.")
+           "Grades by these active sets (n_species, 1 + P, 1 + P): [s, j, k] is (A^-1)_kj of "
+           "species s.")
       .def(
           "design", &design, "positions"_a, "cell"_a, "pbc"_a, "species"_a,
           (std::string(

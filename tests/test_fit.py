@@ -60,13 +60,16 @@ class PowerPotential:
         np.add.at(q, i, phi)
         return q
 
-    rows = features
+    def rows(self, *structure):
+        q = self.features(*structure)
+        return np.hstack([np.ones((len(q), 1)), q])
 
     def set_ranges(self, low, high):
         assert (low < high).all()
 
     def set_active_set(self, inverse):
-        assert inverse.shape == (len(self.elements), len(self.powers), len(self.powers))
+        n = len(self.powers) + 1
+        assert inverse.shape == (len(self.elements), n, n)
 
     def design(self, positions, cell, pbc, species):
         i, j, vectors, phi, slope = self._pairs(positions, cell, pbc)

@@ -59,7 +59,7 @@ def dimer(r, symbols="MoW"):
 
 @pytest.fixture(scope="module")
 def train():
-    return crystals(30)
+    return crystals(45)
 
 
 @pytest.fixture(scope="module", params=[("linear", "atoms"), ("quadratic", "structures")])
@@ -115,11 +115,12 @@ def test_the_grade_of_a_structure_is_that_of_the_sum_of_its_rows(train):
     potential = model.potential()
 
     def row(a):
-        return potential.design(a.positions, a.cell.array, a.pbc, species_of(a, ["Mo", "W"]))[
-            "energy"
-        ]
+        species = species_of(a, ["Mo", "W"])
+        found = potential.design(a.positions, a.cell.array, a.pbc, species)["energy"]
+        n_mo, n_w = np.bincount(species)
+        return np.concatenate([[n_mo], found[:14], [n_w], found[14:]])
 
-    inverse = np.array(covered.data["active_set"]["inverse"][0]).reshape(28, 28).T
+    inverse = np.array(covered.data["active_set"]["inverse"][0]).reshape(30, 30).T
     active = np.linalg.inv(inverse)
     rows = np.array([row(a) for a in train])
     distance = (
@@ -136,8 +137,9 @@ def test_an_active_set_of_atoms_holds_rows_of_training(train):
     block = coverage(model, train, "atoms")["active_set"]
     q, species = features(model, train)
     for s in range(2):
-        active = np.linalg.inv(np.array(block["inverse"][s]).reshape(14, 14).T)
-        distance = np.linalg.norm(active[:, None] - q[species == s], axis=2)
+        active = np.linalg.inv(np.array(block["inverse"][s]).reshape(15, 15).T)
+        assert np.allclose(active[:, 0], 1.0, rtol=1e-6)  # the column of E0
+        distance = np.linalg.norm(active[:, None, 1:] - q[species == s], axis=2)
         assert (distance.min(axis=1) <= 1e-6 * np.linalg.norm(active, axis=1)).all()
 
 
@@ -207,7 +209,7 @@ def test_a_selection_covers_the_stream_with_few_structures(train, rule, rows):
     again = select(found.model, stream, rule)
     assert again.indices == []
     wider = select(found.model, [train[0], dimer(3.9), dimer(3.9)], rule)
-    assert wider.indices == [1]
+    assert 1 in wider.indices and 2 not in wider.indices
     assert grade(wider.model, dimer(3.9), rule).of_structure <= 1.0 + 1e-9
 
 
@@ -239,12 +241,12 @@ def test_the_commands(run, tmp_path, train):
     result = run("grade", "bare.json", "new.xyz")
     assert result.exit_code == 2 and "mlpot cover" in result.stderr
     result = run("cover", "bare.json", "train.xyz", "-o", "model.json")
-    assert result.exit_code == 0 and "ranges and an active set of 30 structures" in result.stdout
+    assert result.exit_code == 0 and "ranges and an active set of 45 structures" in result.stdout
     assert Model.load("model.json").data["active_set"]["rows"] == "atoms"
     result = run("grade", "model.json", "train.xyz", "--json", "grades.json")
-    assert result.exit_code == 0 and re.search(r"all\W+30\W+0\W+480\W+0\W", result.stdout)
+    assert result.exit_code == 0 and re.search(r"all\W+45\W+0\W+720\W+0\W", result.stdout)
     written = json.loads((tmp_path / "grades.json").read_text())
-    assert written["rule"] == "d_optimal" and len(written["structures"]) == 30
+    assert written["rule"] == "d_optimal" and len(written["structures"]) == 45
     assert max(s["grade"] for s in written["structures"]) <= 1.0 + 1e-9
     result = run("grade", "model.json", "new.xyz", "--rule", "range")
     assert re.search(r"new.xyz: frame 1: atom \d: feature \d+ is .*, in training", result.stdout)

@@ -33,16 +33,15 @@ def coverage(
     """
     if rows in SETS:
         require_rows(model)
-    if not model.potential().n_features:
-        return {"ranges": None, "active_set": None}
-    ranges = Ranges(model)
-    for atoms in _shown(frames, progress, "ranges"):
+    ranges, n_features = Ranges(model), model.potential().n_features
+    for atoms in _shown(frames, progress, "ranges") if n_features else []:
         ranges.extend(atoms)
     if rows == "auto":
-        n_species, n = _n_coefficients(model)
-        rows = "atoms" if has_rows(model) and n_species * n**2 <= MOST_NUMBERS else "none"
+        n_species, n = _shape_of_rows(model)
+        small = has_rows(model) and n_features and n_species * n**2 <= MOST_NUMBERS
+        rows = "atoms" if small else "none"
     found = None if rows == "none" else _active_sets(model, frames, rows, progress).block()
-    return {"ranges": ranges.block(), "active_set": found}
+    return {"ranges": ranges.block() if n_features else None, "active_set": found}
 
 
 def has_rows(model: Model) -> bool:
@@ -62,8 +61,9 @@ def sizes_of(
     model: Model, frames: Sequence[Atoms], rows: Literal["atoms", "structures"]
 ) -> list[Array]:
     """Root mean squares of the columns of each active set."""
-    shape = _n_coefficients(model) if rows == "atoms" else (1, model.potential().n_parameters)
-    empty = np.zeros(shape)
+    n_species, n = _shape_of_rows(model)
+    n_structure = n_species + model.potential().n_parameters
+    empty = np.zeros((n_species, n) if rows == "atoms" else (1, n_structure))
     domain, squares, counts = SETS[rows](model, empty), empty.copy(), np.zeros((len(empty), 1))
     for atoms in frames:
         for s, own in enumerate(domain.rows(atoms)):
@@ -130,6 +130,7 @@ def _shown(frames: Sequence[Atoms], progress: Progress | None, name: str) -> Any
     return frames if progress is None else progress.track(frames, description=name)
 
 
-def _n_coefficients(model: Model) -> tuple[int, int]:
-    """Species, and the regressor's coefficients of each."""
-    return np.shape(model.data["regressor"]["coefficients"])
+def _shape_of_rows(model: Model) -> tuple[int, int]:
+    """Species; E0 and the regressor's coefficients of each."""
+    n_species, n = np.shape(model.data["regressor"]["coefficients"])
+    return n_species, 1 + n

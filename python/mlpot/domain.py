@@ -88,6 +88,47 @@ class Ranges(Domain):
         self.potential.set_ranges(*self._widened())
 
 
+class StructureRanges(Domain):
+    """Least and greatest value of every sum over a structure, per atom, among those so far.
+
+    The sums are what the energy is linear in: fractions of the species, features, and powers of the
+    pair term.  Only for selection; the model file has no place for it.
+    """
+
+    rule = "range"
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(model)
+        n = len(model.elements) + self.potential.n_parameters
+        self.low, self.high = np.full(n, np.inf), np.full(n, -np.inf)
+
+    def extend(self, atoms: Atoms, number: int = 0) -> None:
+        means = self._means(atoms)
+        self.low, self.high = np.minimum(self.low, means), np.maximum(self.high, means)
+
+    def holds(self, number: int) -> bool:
+        return True
+
+    def grade(self, atoms: Atoms) -> Grade:
+        means = self._means(atoms)
+        if not np.isfinite(self.low).all():
+            return Grade("range", np.inf, None, -1, 0, float(means[0]), *NOWHERE)
+        sizes = np.maximum(np.abs(self.low), np.abs(self.high))
+        half = (self.high - self.low) / 2.0 + MARGIN * np.where(sizes > 0.0, sizes, 1.0)
+        grades = np.abs(means - (self.low + self.high) / 2.0) / half
+        k = int(grades.argmax())
+        known = (float(values[k]) for values in (grades, means, self.low, self.high))
+        of_structure, value, low, high = known
+        return Grade("range", of_structure, None, -1, k, value, low, high)
+
+    def block(self) -> None:
+        return None
+
+    def _means(self, atoms: Atoms) -> Array:
+        row = self.ask(lambda *known: structure_row(self.potential, *known), atoms)[0]
+        return row / len(atoms)
+
+
 class ActiveSets(Domain):
     """Active sets of rows of the linear problem, by MaxVol."""
 
@@ -129,7 +170,7 @@ class ActiveSets(Domain):
 
 
 class AtomSets(ActiveSets):
-    """One for each species, of the rows of its atoms: n columns, its coefficients."""
+    """One for each species, of the rows of its atoms: its columns are E0 and the coefficients."""
 
     of = "atoms"
 
@@ -145,7 +186,7 @@ class AtomSets(ActiveSets):
 
 
 class StructureSet(ActiveSets):
-    """One, of the rows of structures: its columns are the coefficients of all species."""
+    """One, of the rows of structures: its columns are E0 and the coefficients of all species."""
 
     of = "structures"
 

@@ -2,9 +2,9 @@
 
 range      max_d |q_d - middle_d| / half_d: features q of an atom, and their ranges in training.
            A box (Botu and Ramprasad, Phys. Rev. B 92, 094306 (2015)).
-d_optimal  max_j |(b A^-1)_j|: b the row of an atom, or of a whole structure, in the linear problem,
-           A the active set of such rows.  Podryabinkin and Shapeev, Comput. Mater. Sci. 140, 171
-           (2017), eqs. 8 and 11.
+d_optimal  max_j |(b A^-1)_j|: b the row of an atom, or of a whole structure, in the linear problem
+           (with E0), A the active set of such rows.  Podryabinkin and Shapeev, Comput. Mater. Sci.
+           140, 171 (2017), eqs. 8 and 11.
 
 The grades of atoms are the core's, the same in LAMMPS.
 """
@@ -105,13 +105,15 @@ def of_components(components: Array) -> Grade:
 
 
 def structure_row(potential: _core.Potential, *arguments: Any) -> Array:
-    """(P,) derivatives of the structure's energy by all coefficients: those of the regressor
-    species by species, then those of the pair term."""
+    """Derivatives of the structure's energy: by E0 and the coefficients of each species in turn,
+    then by those of the pair term."""
     rows, species = potential.rows(*arguments), arguments[-1]
     n_species = len(potential.elements)
-    if n_species * rows.shape[1] < potential.n_parameters:
-        return potential.design(*arguments)["energy"]
-    return np.concatenate([rows[species == s].sum(axis=0) for s in range(n_species)])
+    parts = [rows[species == s].sum(axis=0) for s in range(n_species)]
+    first_of_pair = n_species * (rows.shape[1] - 1)
+    if first_of_pair < potential.n_parameters:
+        parts.append(potential.design(*arguments)["energy"][first_of_pair:])
+    return np.concatenate(parts)
 
 
 def _inverse(model: Model) -> Array:

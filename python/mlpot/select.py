@@ -16,7 +16,7 @@ from ase import Atoms
 from rich.progress import Progress
 
 from mlpot.coverage import require_rows, sizes_of
-from mlpot.domain import SETS, ActiveSets, Ranges
+from mlpot.domain import SETS, ActiveSets, Ranges, StructureRanges
 from mlpot.grade import KEYS, Rule, known_rule, rule_of
 from mlpot.model import Model
 
@@ -46,7 +46,8 @@ def select(
     """Select from frames those with a grade above the threshold.
 
     rule: default the sharper one the model has.  afresh: as if nothing had been seen, so that the
-    first structure is taken; rows are then those of the active set.  at_most: stop after so many.
+    first structure is taken; rows: atom by atom, or sums over structures.  at_most: stop after
+    so many.
     Raises InputError where the model has no such rule (unless afresh), and naming a bad structure.
     """
     chosen = known_rule(rule or "range") if afresh else rule_of(model, rule)
@@ -78,10 +79,12 @@ def select(
 
 def _domain(
     model: Model, frames: Sequence[Atoms], rule: Rule, rows: str, continued: bool
-) -> Ranges | ActiveSets:
-    if rule == "range":
+) -> Ranges | StructureRanges | ActiveSets:
+    if rule == "range" and (continued or rows == "atoms"):
         return Ranges(model, continued)
     require_rows(model)
+    if rule == "range":
+        return StructureRanges(model)
     if continued:
         rows = model.data["active_set"]["rows"]
     return SETS[rows](model, sizes_of(model, frames, rows), continued)

@@ -109,7 +109,7 @@ class Cell:
         centre = size * rng.uniform(-0.2, 0.8, (len(self.elements), len(size)))
         half = size * rng.uniform(0.5, 1.5, centre.shape)
         data = self.model.data | {"ranges": {"low": centre - half, "high": centre + half}}
-        n = len(data["regressor"]["coefficients"][0])
+        n = 1 + len(data["regressor"]["coefficients"][0])
         if self.regressor in LINEAR and data["pooling"] == "atom" and n <= FEW:
             inverse = rng.normal(size=(len(self.elements), n * n)) / n
             data["active_set"] = {"rows": "atoms", "inverse": inverse}

@@ -58,13 +58,13 @@ def grades_by_oracle(data: dict, atoms: Atoms, rule: str) -> np.ndarray:
     components = []
     for s in range(len(data["elements"])):
         inverse = np.array(data["active_set"]["inverse"][s])
-        n = round(np.sqrt(inverse.size))
+        n = round(np.sqrt(inverse.size))  # 1, for E0, and the coefficients
         units = [
             {**data["regressor"], "coefficients": np.tile(unit, (len(data["elements"]), 1))}
-            for unit in np.eye(n)
+            for unit in np.eye(n - 1)
         ]
-        rows = np.array([oracle.regress(q, species, unit) for unit in units]).T
-        components.append(rows @ inverse.reshape(n, n).T)
+        rows = [np.ones(len(q)), *(oracle.regress(q, species, unit) for unit in units)]
+        components.append(np.transpose(rows) @ inverse.reshape(n, n).T)
     return np.abs(np.array(components)[species, np.arange(len(species))]).max(axis=1)
 
 

@@ -104,7 +104,7 @@ def select(
         bool, typer.Option("--afresh", help="As if the model had seen nothing yet.")
     ] = False,
     rows: Annotated[
-        str, typer.Option(help="With --afresh and d_optimal: rows of atoms or structures.")
+        str, typer.Option(help="With --afresh: atoms, or structures by sums over their atoms.")
     ] = "atoms",
     save_model: Annotated[
         Path | None, typer.Option(help="Write the model with the wider domain to this file.")
