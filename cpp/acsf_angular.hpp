@@ -39,7 +39,7 @@ class AngularGroups {
       for (int c = 0; c < n_chunks(); c++) {
         const Chunk rows = chunk_at(g, kept, c);
         fill(g, rows, c);
-        raise(g, rows);
+        raise(g, g.forward, rows);
         add_outer_products(g, rows);
       }
       for (int e = 0; e < g.parts.n; e++)
@@ -66,7 +66,7 @@ class AngularGroups {
       Real* kept = rows_.next(n_chunks() * row_size(g));
       for (int c = 0; c < n_chunks(); c++) {
         const Chunk rows = chunk_at(g, kept, c);
-        raise(g, rows);
+        raise(g, g.backward, rows);
         add_gradients(g, rows, c);
       }
       pairs_.backprop(g, lane, dE_dr, slope);
@@ -126,16 +126,17 @@ class AngularGroups {
   }
 
   // The powers of 1 - cos and of 1 + cos that make the angular parts: [2 max_powers][chunk].
-  void raise(const AngularGroup& g, const Chunk& rows) {
+  void raise(const AngularGroup& g, const PowerPlan& plan, const Chunk& rows) {
     Real(*x)[max_powers][chunk] = reinterpret_cast<Real(*)[max_powers][chunk]>(powers_.begin());
     for (int p = 0; p < chunk; p++) {
       x[0][0][p] = x[1][0][p] = Real(1.0);
       x[0][1][p] = Real(1.0) - rows.cosine[p];
       x[1][1][p] = Real(1.0) + rows.cosine[p];
     }
-    const PowerStep* step = plan_.steps.begin() + g.powers;
-    for (int k = 2; k < g.n_powers; k++, step++)
-      for (int sign = g.first_sign; sign < g.end_sign; sign++) {
+    const int first = g.end_shape[0] > 0 ? 0 : 1, last = g.end_shape[1] > g.end_shape[0] ? 1 : 0;
+    const PowerStep* step = plan_.steps.begin() + plan.steps;
+    for (int k = 2; k < plan.n_powers; k++, step++)
+      for (int sign = first; sign <= last; sign++) {
         const Real *a = x[sign][step->first], *b = x[sign][step->second];
         for (int p = 0; p < chunk; p++) x[sign][k][p] = a[p] * b[p];
       }
@@ -196,14 +197,21 @@ class AngularGroups {
       Real sum[n_e][step], turned[n_e][step];
       for (int x = 0; x < n_e; x++)
         for (int y = 0; y < step; y++) sum[x][y] = turned[x][y] = Real(0.0);
-      for (int a = 0; a < g.n_shape; a++) {
-        const Real* at = powers_.begin() + shape(g, a).at * chunk + p;
-        const Real* below = powers_.begin() + shape(g, a).below * chunk + p;
+      for (int sign = 0, a = 0; sign < 2; sign++) {
+        Real below_sum[n_e][step];
         for (int x = 0; x < n_e; x++)
-          for (int y = 0; y < step; y++) {
-            sum[x][y] += grid[x * g.n_shape + a] * at[y];
-            turned[x][y] += sloped[x * g.n_shape + a] * below[y];
-          }
+          for (int y = 0; y < step; y++) below_sum[x][y] = Real(0.0);
+        for (; a < g.end_shape[sign]; a++) {
+          const Real* below = powers_.begin() + shape(g, a).below * chunk + p;
+          for (int x = 0; x < n_e; x++)
+            for (int y = 0; y < step; y++) {
+              below_sum[x][y] += grid[x * g.n_shape + a] * below[y];
+              turned[x][y] += sloped[x * g.n_shape + a] * below[y];
+            }
+        }
+        const Real* base = powers_.begin() + (sign * max_powers + 1) * chunk + p;
+        for (int x = 0; x < n_e; x++)
+          for (int y = 0; y < step; y++) sum[x][y] += base[y] * below_sum[x][y];
       }
       for (int x = 0; x < n_e; x++)
         for (int y = 0; y < step; y++) {

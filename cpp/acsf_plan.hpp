@@ -25,12 +25,17 @@ struct RadialGroup {
   int features;  // where they begin: [n]
 };
 
-// A = (1 + lambda cos)^zeta; at, below: the places of its powers zeta and zeta - 1 among those of
-// both signs.
+// A = (1 + lambda cos)^zeta; at: the place of this power among those of both signs, forward;
+// below: that of the power zeta - 1, backward.
 struct Shape {
   int zeta, sign;  // sign: 0 for lambda -1, 1 for +1
   int at, below;
   double slope, norm;  // lambda zeta, 2^(1 - zeta)
+};
+
+// The products that make every power needed, from power 2 on.
+struct PowerPlan {
+  int steps, n_powers;  // steps: where they begin
 };
 
 struct AngularGroup {
@@ -38,8 +43,8 @@ struct AngularGroup {
   bool wide;
   RadialSet parts;
   int n_shape, shapes, features;  // where they begin; features: [n_eta][n_shape], -1: not wanted
-  int powers, n_powers;           // the products that make every power needed
-  int first_sign, end_sign;       // of 1 - cos and 1 + cos, those that are needed
+  int end_shape[2];               // of either sign, -1 first
+  PowerPlan forward, backward;    // powers zeta, zeta - 1
 };
 
 struct PowerStep {  // power[k] = power[first] * power[second], power[0] = 1, power[1] = base
@@ -144,21 +149,23 @@ class SymmetryFunctionPlan {
                           0,
                           shapes.used(),
                           features.used(),
-                          0,
-                          0,
-                          0,
-                          0};
-    for (int g = f; g < n; g++) {
-      const double* row = table.begin() + 9 * g;
-      if (!same(g)) continue;
-      if (eta_of(group, row[3]) < 0) push_eta(group.parts, row[3]);
-      if (shape_of(group, row[4], row[5]) < 0) {
+                          {0, 0},
+                          {0, 0},
+                          {0, 0}};
+    for (int sign = 0; sign < 2; sign++) {
+      for (int g = f; g < n; g++) {
+        const double* row = table.begin() + 9 * g;
+        if (!same(g) || (row[4] > 0.0) != (sign == 1)) continue;
+        if (eta_of(group, row[3]) < 0) push_eta(group.parts, row[3]);
+        if (shape_of(group, row[4], row[5]) >= 0) continue;
         const int zeta = static_cast<int>(row[5]);
-        shapes.push({zeta, row[4] > 0.0, 0, 0, row[4] * zeta, __builtin_ldexp(1.0, 1 - zeta)});
+        shapes.push({zeta, sign, 0, 0, row[4] * zeta, __builtin_ldexp(1.0, 1 - zeta)});
         group.n_shape++;
       }
+      group.end_shape[sign] = group.n_shape;
     }
-    plan_powers(block, group);
+    group.forward = plan_powers(block, group, 0, &Shape::at);
+    group.backward = plan_powers(block, group, -1, &Shape::below);
     for (int k = 0; k < group.parts.n * group.n_shape; k++) features.push(-1);
     for (int g = f; g < n; g++) {
       const double* row = table.begin() + 9 * g;
@@ -192,19 +199,16 @@ class SymmetryFunctionPlan {
     parts.n++;
   }
 
-  // The products that make (1 + lambda cos)^n for every n = zeta and zeta - 1.
-  void plan_powers(Block& block, AngularGroup& group) {
+  // Powers zeta + shift of all shapes; place: where each shape has the place of its own.
+  PowerPlan plan_powers(Block& block, const AngularGroup& group, int shift, int Shape::* place) {
     int exponents[max_powers] = {0, 1}, n = 2;
-    group.powers = steps.used();
-    group.first_sign = 2;
+    PowerPlan plan = {steps.used(), 0};
     for (int a = 0; a < group.n_shape; a++) {
       Shape& shape = shapes[group.shapes + a];
-      shape.below = shape.sign * max_powers + make_power(block, shape.zeta - 1, exponents, n);
-      shape.at = shape.sign * max_powers + make_power(block, shape.zeta, exponents, n);
-      if (shape.sign < group.first_sign) group.first_sign = shape.sign;
-      if (shape.sign >= group.end_sign) group.end_sign = shape.sign + 1;
+      shape.*place = shape.sign * max_powers + make_power(block, shape.zeta + shift, exponents, n);
     }
-    group.n_powers = n;
+    plan.n_powers = n;
+    return plan;
   }
 
   int make_power(Block& block, int exponent, int* exponents, int& n) {
