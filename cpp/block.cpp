@@ -193,7 +193,7 @@ void Block::numbers(const char* key, int n, double otherwise, double least, doub
 int Block::rows(const char* key) {
   const ordered_json fallback = ordered_json::array();
   const ordered_json& list = get(*json_, *this, key, json_->missing, &fallback);
-  if (!list.is_array() || list.size() > 100000) refuse(key, "expected a list, got " + show(list));
+  if (!list.is_array() || list.size() > 1000000) refuse(key, "expected a list, got " + show(list));
   return static_cast<int>(list.size());
 }
 

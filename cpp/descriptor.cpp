@@ -29,12 +29,16 @@ template <class Real>
 std::unique_ptr<Descriptor<Real>> make_kruglov(Block& block, int n_species);
 
 template <class Real>
+std::unique_ptr<Descriptor<Real>> make_moments(Block& block, int n_species);
+
+template <class Real>
 std::unique_ptr<Descriptor<Real>> make_descriptor(Block& block, int n_species) {
-  const char* const known[] = {"bispectrum", "acsf", "kruglov", "none"};
+  const char* const known[] = {"bispectrum", "acsf", "kruglov", "moments", "none"};
   switch (block.choice("type", known)) {
     case 0: return make_bispectrum<Real>(block, n_species);
     case 1: return make_acsf<Real>(block, n_species);
     case 2: return make_kruglov<Real>(block, n_species);
+    case 3: return make_moments<Real>(block, n_species);
     default: return std::unique_ptr<Descriptor<Real>>(new NoDescriptor<Real>);
   }
 }

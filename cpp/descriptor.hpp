@@ -29,6 +29,17 @@ class Descriptor {
   // Whether q depends on env.cell; and then the derivative by its volume, of the last backprop().
   virtual bool needs_cell() const { return false; }
   virtual Real dE_dvolume() const { return Real(0.0); }
+
+  // q where only neighbour j has a tangent, as none had in the last compute(); and whether that is
+  // so much cheaper than compute() that Jacobians are better made of it than of backprop().
+  virtual bool moves_cheaply() const { return false; }
+  virtual void move(const Batch<Real>& env, int /*j*/, Real* q) { compute(env, q); }
+
+  // Parameters that can be trained, if there are any.
+  virtual int n_parameters() const { return 0; }  // of one species of central atoms
+  virtual void set_parameters(int /*species*/, const double* /*w*/) {}
+  // For the batch of the last compute(): dE_dw[k] = sum_d dE_dq[d] dq_d/dw_k: [n_parameters()].
+  virtual void parameter_gradient(const Batch<Real>&, const Real* /*dE_dq*/, Real* /*dE_dw*/) {}
 };
 
 // The descriptor that block["type"] names, with the options of the block.

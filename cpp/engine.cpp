@@ -35,8 +35,11 @@ class EngineOf : public Engine {
         dE_dw_(n_parameters()),
         by_volume_(n_features_),
         q_tangent_(n_features_),
-        dE_dw_tangent_(n_parameters()) {
-    if (in.for_training) tangent_descriptor_ = make_descriptor<Tangent>(in.descriptor, n_species_);
+        dE_dq_tangent_(n_features_),
+        dE_dw_tangent_(n_parameters()),
+        dE_dc_(descriptor_->n_parameters()) {
+    if (in.for_training || descriptor_->moves_cheaply())
+      tangent_descriptor_ = make_descriptor<Tangent>(in.descriptor, n_species_);
     for (int k = 0; k < n_regressors() * n_features_; k++) {
       shift_[k] = 0.0;
       scale_[k] = 1.0;
@@ -56,6 +59,9 @@ class EngineOf : public Engine {
   int n_features() const override { return n_features_; }
   int n_parameters() const override { return regressor_->n_parameters(); }
   int n_regressors() const override { return pooled_ ? 1 : n_species_; }
+  int n_trained() const override {
+    return n_regressors() * n_parameters() + n_species_ * n_inner();
+  }
   bool pooled() const override { return pooled_; }
   bool needs_cell() const override { return descriptor_->needs_cell(); }
   double r_cut(int a, int b) const override {
@@ -164,6 +170,11 @@ class EngineOf : public Engine {
       regressor_->set_parameters(s, w + s * n_parameters());
       tangent_regressor_->set_parameters(s, w + s * n_parameters());
     }
+    const double* inner = w + n_regressors() * n_parameters();
+    for (int s = 0; s < n_species_ && n_inner() > 0; s++, inner += n_inner()) {
+      descriptor_->set_parameters(s, inner);
+      if (tangent_descriptor_) tangent_descriptor_->set_parameters(s, inner);
+    }
   }
 
   // One pass with dual numbers: their tangent is the derivative along the direction.
@@ -179,11 +190,14 @@ class EngineOf : public Engine {
       scale(env.species, q_tangent_.begin());
       tangent_regressor_->parameter_gradient(env.species, q_tangent_.begin(),
                                              dE_dw_tangent_.begin());
-      double* to = gradient + env.species * n_parameters();
-      for (int w = 0; w < n_parameters(); w++) {
-        const Real sum = Real(weight) * dE_dw_tangent_[w].value + dE_dw_tangent_[w].tangent;
-        for (int lane = 0; lane < lanes.n; lane++) to[w] += sum[lane];
-      }
+      add_gradient(lanes, weight, dE_dw_tangent_.begin(), n_parameters(),
+                   gradient + env.species * n_parameters());
+      if (n_inner() == 0) return;
+      tangent_regressor_->energy(env.species, q_tangent_.begin(), dE_dq_tangent_.begin());
+      for (int d = 0; d < n_features_; d++) dE_dq_tangent_[d] *= Tangent(scale_of(env.species, d));
+      tangent_descriptor_->parameter_gradient(moving, dE_dq_tangent_.begin(), dE_dc_.begin());
+      add_gradient(lanes, weight, dE_dc_.begin(), n_inner(),
+                   gradient + n_regressors() * n_parameters() + env.species * n_inner());
     });
   }
 
@@ -222,6 +236,9 @@ class EngineOf : public Engine {
   }
 
  private:
+  // Parameters of the descriptor that are trained, of one species.
+  int n_inner() const { return pooled_ ? 0 : descriptor_->n_parameters(); }
+
   // What a descriptor may know of the whole structure.
   void survey(const Neighborhood& all) {
     if (!needs_cell() && !pooled_) return;
@@ -325,8 +342,33 @@ class EngineOf : public Engine {
     return {env.species, env.n, env.begin, r, distance, &moving_cell_};
   }
 
+  // dq_d/dr_j, one coordinate of one neighbour after the other.
+  Real* jacobian_by_moves(const Batch<Real>& env) {
+    Tangent(*r)[3] = reinterpret_cast<Tangent(*)[3]>(r_tangent_.grow(3 * env.n));
+    Tangent* distance = distance_tangent_.grow(env.n);
+    for (int j = 0; j < env.n; j++) {
+      for (int axis = 0; axis < 3; axis++) r[j][axis] = env.r[j][axis];
+      distance[j] = env.distance[j];
+    }
+    const Batch<Tangent> moving = {env.species, env.n, env.begin, r, distance, &moving_cell_};
+    tangent_descriptor_->compute(moving, q_tangent_.begin());
+    Real* jacobian = jacobian_.grow(3 * n_features_ * env.n);
+    for (int j = 0; j < env.n; j++)
+      for (int axis = 0; axis < 3; axis++) {
+        r[j][axis].tangent = Real(1.0);
+        distance[j].tangent = env.r[j][axis] / env.distance[j];
+        tangent_descriptor_->move(moving, j, q_tangent_.begin());
+        r[j][axis].tangent = distance[j].tangent = Real(0.0);
+        for (int d = 0; d < n_features_; d++)
+          jacobian[(d * env.n + j) * 3 + axis] = q_tangent_[d].tangent;
+      }
+    for (int d = 0; d < n_features_; d++) by_volume_[d] = Real(0.0);
+    return jacobian;
+  }
+
   // dq_d/dr_j by backprop of unit vectors: [n_features][env.n][3]. And by_volume_, dq_d/dV.
   Real* jacobian_of(const Batch<Real>& env) {
+    if (descriptor_->moves_cheaply()) return jacobian_by_moves(env);
     const int n = n_features_;
     Real* jacobian = jacobian_.grow(3 * n * env.n);
     for (int d = 0; d < n; d++) unit_[d] = Real(0.0);
@@ -373,6 +415,14 @@ class EngineOf : public Engine {
       for (int lane = 0; lane < lanes.n; lane++)
         for (int a = 0; a < 3; a++)
           out.virial[4 * a * out.n_coefficients + first + w] -= dE_dw_tangent_[w].tangent[lane];
+  }
+
+  // weight dE/dw and its derivative along the direction, of all lanes.
+  void add_gradient(const Lanes<W>& lanes, double weight, const Tangent* dE_dw, int n, double* to) {
+    for (int w = 0; w < n; w++) {
+      const Real sum = Real(weight) * dE_dw[w].value + dE_dw[w].tangent;
+      for (int lane = 0; lane < lanes.n; lane++) to[w] += sum[lane];
+    }
   }
 
   // Of feature d by neighbour j: its slope moves both atoms, and stretches what is between them.
@@ -454,7 +504,7 @@ class EngineOf : public Engine {
   CellInfo<Tangent> moving_cell_;
   Buffer<Real> q_, dE_dq_, unit_, dE_dw_, row_, dE_dr_, jacobian_, by_volume_;
   Buffer<double> slopes_, gradient_;
-  Buffer<Tangent> q_tangent_, dE_dw_tangent_, r_tangent_, distance_tangent_;
+  Buffer<Tangent> q_tangent_, dE_dq_tangent_, dE_dw_tangent_, dE_dc_, r_tangent_, distance_tangent_;
 };
 
 namespace {

@@ -94,7 +94,10 @@ class Engine {
       const double* inverse) = 0;  // [n_species][1 + n_parameters]^2, grade.hpp
   virtual void design(const Neighborhood& all, const DesignOutput& out) = 0;
 
-  virtual void set_parameters(const double* w) = 0;  // [n_regressors][n_parameters]
+  // What training changes: [n_regressors][n_parameters] of the regressors, then those of the
+  // descriptor, species by species (none where pooled).
+  virtual int n_trained() const = 0;
+  virtual void set_parameters(const double* w) = 0;  // [n_trained]
   // Adds weight dE/dw and the derivative of dE/dw along the direction to gradient. Not for pooled
   // features:
   virtual void parameter_gradient(const Neighborhood& all, double weight,

@@ -19,10 +19,7 @@ TrainingSet::TrainingSet(const std::string& text, const std::string& where,
     workers_.push_back(std::make_unique<Potential>(text, where, kernels, true));
 }
 
-int TrainingSet::n_parameters() const {
-  const Engine& engine = workers_[0]->engine();
-  return engine.n_regressors() * engine.n_parameters() + n_linear_;
-}
+int TrainingSet::n_parameters() const { return workers_[0]->engine().n_trained() + n_linear_; }
 
 void TrainingSet::add(NeighborList list, int n_atoms, double volume, Reference reference,
                       LinearPart linear) {
@@ -36,7 +33,7 @@ void TrainingSet::add(NeighborList list, int n_atoms, double volume, Reference r
 
 void TrainingSet::pool(Structure& s) {
   Engine& engine = workers_[0]->engine();
-  const std::vector<double> zeros(engine.n_regressors() * engine.n_parameters(), 0.0);
+  const std::vector<double> zeros(engine.n_trained(), 0.0);
   const int n = engine.n_features();
   engine.set_parameters(zeros.data());
   s.fixed = mlpot::predict(engine, s.list, s.n_atoms);

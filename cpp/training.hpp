@@ -32,7 +32,7 @@ class TrainingSet {
 
   const Potential& potential() const { return *workers_[0]; }
   int n_structures() const { return static_cast<int>(structures_.size()); }
-  int n_parameters() const;  // of all regressors, then of the linear part
+  int n_parameters() const;  // of Engine::set_parameters(), then of the linear part
   // Every structure has a linear part of the same n.
   void add(NeighborList list, int n_atoms, double volume, Reference reference,
            LinearPart linear = {});

@@ -9,6 +9,7 @@
 #include <numeric>
 #include <optional>
 
+#include "moment_basis.hpp"
 #include "neighbors.hpp"
 #include "potential.hpp"
 #include "sha256.hpp"
@@ -358,6 +359,15 @@ py::dict describe(const std::string& descriptor, const std::string& regressor, i
   });
 }
 
+py::dict moments(int level) {
+  require(level >= 2 && level <= most_level, "level: expected 2 to 28");
+  const MomentTable& t = moment_table(level);
+  return py::dict("basics"_a = py::array_t<int>({t.n_basics, 4}, t.basics[0]),
+                  "products"_a = py::array_t<int>({t.n_products, 4},
+                                                  t.n_products > 0 ? t.products[0] : t.invariants),
+                  "invariants"_a = py::array_t<int>(t.n_invariants, t.invariants));
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, m) {
@@ -386,6 +396,9 @@ PYBIND11_MODULE(_core, m) {
   m.def("shortest_distances", &shortest_distances, "positions"_a, "cell"_a, "pbc"_a, "species"_a,
         "n_species"_a, "r_cut"_a,
         "The shortest distance (Å) of each pair of species, 00 01 .. 11 12 .., at most r_cut.");
+  m.def("moments", &moments, "level"_a,
+        "The lists that a descriptor of moments of this level stands for: dict of basics (n, 4),\n"
+        "products (n, 4) and invariants (n,), as in docs/model_format.md.");
 
   const char* arguments =
       "positions (n, 3) Å, cell (3, 3) Å with lattice vectors as rows, pbc (3,), species (n,).";

@@ -66,6 +66,7 @@ def _e0(value: Any) -> Any:
 
 
 TRAINED = ("neural_network",)  # regressors that need a descent; the others are linear
+RADIAL = {"iterations", "checkpoint", "max_minutes"}  # of training: what radial functions know
 
 Weight = Annotated[float, BeforeValidator(_number)]
 Element = Annotated[str, AfterValidator(_element)]
@@ -204,7 +205,10 @@ class FitConfig(Strict):
         if self.descriptor["type"] == "none" and not (self.pair and kind == "linear"):
             raise ValueError("descriptor: missing; only pair: with regressor linear needs none")
         if kind not in TRAINED and self.training:
-            raise ValueError(f"training: is for regressor {' or '.join(TRAINED)}, not {kind}")
+            if self.descriptor["type"] != "moments":
+                raise ValueError(f"training: is for regressor {' or '.join(TRAINED)}, not {kind}")
+            for key in sorted(self.training.model_fields_set - RADIAL):
+                raise ValueError(f"training.{key}: is for networks, not for radial functions")
         if kind in TRAINED and self.ridge != "auto":
             raise ValueError(f"ridge: is for linear and quadratic regressors, not {kind}")
         if kind in TRAINED and self.active_set not in ("auto", "none"):

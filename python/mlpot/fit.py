@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from mlpot import io, kruglov
+from mlpot import io, kruglov, moments
 from mlpot.config import TRAINED, FitConfig
 from mlpot.coverage import coverage
 from mlpot.design import count_rows
@@ -26,6 +26,7 @@ from mlpot.pair import zero_block
 from mlpot.report import Outcome, Stopwatch, fit_log, parity_figure, provenance
 from mlpot.symmetry_functions import expand, is_set, prune, read_set, shortest_distance
 from mlpot.train import train_network
+from mlpot.train.radial import train_radial
 
 UNITS = {"energy": "eV", "length": "angstrom"}
 # Of keys that may be left out.
@@ -70,6 +71,8 @@ def fit(
     _make_folder(config.output_folder)
     if config.regressor["type"] in TRAINED:
         outcome = train_network(config, model, train, watch, progress, resume)
+    elif moments.is_start(config.descriptor):
+        outcome = train_radial(config, model, train, watch, progress, max_memory, resume)
     else:
         outcome = fit_linear(config, model, train, watch, progress, max_memory)
     outcome.log[:0] = notes
@@ -99,6 +102,9 @@ def start_model(
     if kruglov.is_set(config.descriptor):
         options = kruglov.read_set(config.descriptor, config.where)
         block = kruglov.expand(options, len(elements))
+        return zero_model(config.model_copy(update={"descriptor": block}), elements), []
+    if moments.is_start(config.descriptor):
+        block = moments.expand(config.descriptor, elements, train.frames, config.seed, config.where)
         return zero_model(config.model_copy(update={"descriptor": block}), elements), []
     if not is_set(config.descriptor):
         return zero_model(config, elements), []

@@ -12,6 +12,7 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
+from numpy.polynomial.chebyshev import chebmul
 
 # Å; "far" reaches beyond every descriptor's cutoff; "scaled" has no core, but scaled features,
 # "pooled" the mean of all atoms' features, and "pair" a pair term.
@@ -108,6 +109,22 @@ def _kruglov_cutoffs(block: dict) -> np.ndarray:
     return np.maximum(_acsf_cutoffs(block), block["r_cut"])
 
 
+def _moments(level: int, elements: int, n_functions: int, **changes) -> dict:
+    cubic = np.random.default_rng(level).normal(size=(elements**2 * n_functions, 4))
+    # times (r / r_cut)^2: small where cores are
+    rows = np.array([chebmul([0.375, 0.5, 0.125], row) for row in cubic])
+    block = {"type": "moments", "level": level, "basics": [], "products": [], "invariants": []}
+    block |= {"r_cut": 4.3, "r_min": 0.0, "scale": 0.2, "n_chebyshev": 6}
+    return block | {"radial": np.round(rows, 3).tolist()} | changes
+
+
+# A square of a vector, and products with other factors; moments out of order.
+_LISTS = {
+    "basics": [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0], [2, 0, 0, 0]],
+    "products": [[0, 4, -2, 8], [1, 1, 1, 6], [2, 2, 1, 6], [3, 3, 1, 6], [6, 8, 3, 7]],
+    "invariants": [7, 0, 5, 6],
+}
+
 DESCRIPTORS = {
     "bispectrum": Described(
         blocks={
@@ -142,6 +159,14 @@ DESCRIPTORS = {
         cutoffs=_kruglov_cutoffs,
         kinks=lambda block: [*_acsf_kinks(block), block["r_cut"]],
         bulk=True,
+    ),
+    "moments": Described(
+        blocks={
+            "one": _moments(14, 1, 4),
+            "two": _moments(10, 2, 3),
+            "lists": _moments(0, 2, 3, **_LISTS),
+        },
+        cutoffs=lambda block: np.full([1 if block["level"] == 14 else 2] * 2, block["r_cut"]),
     ),
 }  # fmt: skip
 

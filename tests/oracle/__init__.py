@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from ase.data import atomic_numbers
 
-from . import acsf, bispectrum, kruglov, neural_network, pair, zbl
+from . import acsf, bispectrum, kruglov, moments, neural_network, pair, zbl
 
 DESCRIPTORS = {
     "acsf": acsf.features,
     "bispectrum": bispectrum.features,
     "kruglov": kruglov.features,
+    "moments": moments.features,
     "none": lambda positions, *_: np.zeros((len(positions), 0)),
 }
 

@@ -35,7 +35,7 @@ def convert(
     files: Annotated[list[Path], typer.Argument(help="E.g. a .snapcoeff and its .snapparam.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")],
     elements: Annotated[
-        str | None, typer.Option(help="Elements expected, in order: Nb,Mo.")
+        str | None, typer.Option(help="Elements in order: Nb,Mo. Needed for an .mtp.")
     ] = None,
     units: Annotated[
         str | None,
@@ -55,7 +55,7 @@ def convert(
 
 def export(
     model: Annotated[Path, typer.Argument(help="A model file.")],
-    format: Annotated[str, typer.Option("--format", "-f", help="The other program's: snap, n2p2.")],
+    format: Annotated[str, typer.Option("--format", "-f", help="snap, n2p2 or mtp.")],
     stem: Annotated[
         Path | None, typer.Option("--output", "-o", help="STEM.* or folder STEM; default: MODEL's.")
     ] = None,

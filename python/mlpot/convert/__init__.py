@@ -7,6 +7,8 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
+from mlpot.convert.mtp import read_mtp
+from mlpot.convert.mtp_write import write_mtp
 from mlpot.convert.n2p2 import read_n2p2
 from mlpot.convert.n2p2_write import write_n2p2
 from mlpot.convert.snap import read_snap
@@ -19,12 +21,14 @@ class Format(NamedTuple):
     """One program's files: the endings they are known by, their reader and their writer."""
 
     endings: tuple[str, ...]
-    read: Callable[..., Model]  # (paths), and (paths, units) where the files do not say theirs
+    read: Callable[..., Model]  # (paths), then units or elements where the files do not say theirs
     write: Callable[[Model, Path], list[Path]]
     units: bool = False
+    elements: bool = False
 
 
 FORMATS = {
+    "mtp": Format((".mtp", ".almtp"), read_mtp, write_mtp, elements=True),
     "n2p2": Format((".nn", ".data"), read_n2p2, write_n2p2, units=True),
     "snap": Format((".snapcoeff", ".snapparam", ".snap"), read_snap, write_snap),
 }
@@ -35,7 +39,8 @@ def convert(
 ) -> Model:
     """Model of another program's files, in any order; the format is known by their names.
 
-    elements: the symbols the model must have, in its order; checked where the files name them.
+    elements: the symbols the model must have, in its order; checked where the files name them, and
+    needed where they do not (MTP).
     units: 'length,energy' of the files, for formats that do not say theirs (read_n2p2).
     Raises InputError naming the file and the line.
     """
@@ -44,7 +49,10 @@ def convert(
         if paths and all(p.suffix in known.endings for p in paths):
             if units and not known.units:
                 raise InputError(f"{paths[0]}: the units of its format are fixed; leave them out")
-            model = known.read(paths, units) if known.units else known.read(paths)
+            if known.elements and not elements:
+                raise InputError(f"{paths[0]}: does not name its elements; give --elements")
+            unsaid = [units] if known.units else [elements] if known.elements else []
+            model = known.read(paths, *unsaid)
             break
     else:
         endings = sorted(e for f in FORMATS.values() for e in f.endings)

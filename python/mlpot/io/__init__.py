@@ -16,10 +16,12 @@ from mlpot.errors import InputError
 from mlpot.io.checks import leftovers, problems, suspicions
 from mlpot.io.copies import conflicts, duplicates, leaks
 from mlpot.io.labels import Labels, as_matrix, labels, with_labels
+from mlpot.io.mlip import write_cfg
 from mlpot.io.reading import File, read_file
 
 __all__ = [
     "Dataset", "File", "Labels", "Report", "labels", "leaks", "read", "structures", "with_labels",
+    "write_cfg",
 ]  # fmt: skip
 
 
@@ -76,9 +78,10 @@ def read(
 ) -> Dataset:
     """Read files of labelled structures.
 
-    Formats: extended XYZ, VASP's OUTCAR and vasprun.xml, mlearn JSON and all that ASE reads, each
-    also as .xz, .gz or .bz2. `elements`: the only ones allowed, in the model's order (default: any,
-    alphabetical). Missing forces and stresses, copies and odd units are reported, not refused.
+    Formats: extended XYZ, VASP's OUTCAR and vasprun.xml, mlearn JSON, MLIP's .cfg and all that ASE
+    reads, each also as .xz, .gz or .bz2. `elements`: the only ones allowed, in the model's order
+    (default: any, alphabetical); MLIP's files number them in this order. Missing forces and
+    stresses, copies and odd units are reported, not refused.
     Raises InputError for a file that cannot be read and for frames that cannot be learned from:
     numbers not finite, no energy, wrong shapes, no volume, no cell, unknown elements.
     """
@@ -110,7 +113,7 @@ def _read_files(
         raise InputError("no data files given")
     frames, files, warnings = [], [], []
     for path in map(Path, paths):
-        found, file, said = read_file(path)
+        found, file, said = read_file(path, elements)
         files.append(file)
         for index, atoms in enumerate(found):
             atoms.info["source"] = f"{path}: frame {index}"

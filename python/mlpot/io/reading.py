@@ -1,4 +1,4 @@
-"""One file to structures: whatever ASE reads, mlearn JSON, and either of them compressed."""
+"""One file to structures: whatever ASE reads, mlearn JSON, MLIP's .cfg, each also compressed."""
 
 import bz2
 import gzip
@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from ase.io.formats import UnknownFileTypeError, filetype
 
 from mlpot.errors import InputError, did_you_mean
 from mlpot.files import sha256_of
-from mlpot.io import mlearn
+from mlpot.io import mlearn, mlip
 from mlpot.io.extxyz import must_be_whole
 
 UNITS = "energy eV, forces eV/Å, stress eV/Å³ and positive under tension"
@@ -40,8 +40,12 @@ class File:
     units: str
 
 
-def read_file(path: Path) -> tuple[list[Atoms], File, list[str]]:
+def read_file(
+    path: Path, elements: Sequence[str] | None = None
+) -> tuple[list[Atoms], File, list[str]]:
     """(structures with labels as stored, the file, warnings of the reader) of one file.
+
+    elements: of the types of atoms in formats that only number them.
 
     Raises InputError if the file is missing, empty, damaged, of unknown format or has a bad frame.
     """
@@ -54,6 +58,9 @@ def read_file(path: Path) -> tuple[list[Atoms], File, list[str]]:
         entries = _json(plain)
         if mlearn.is_mlearn(entries):
             frames, name, units = mlearn.frames_of(entries, str(path)), "mlearn", mlearn.UNITS
+        elif mlip.is_cfg(plain):
+            text = plain.read_text(errors="replace")
+            frames, name, units = mlip.frames_of(text, str(path), elements), "MLIP", mlip.UNITS
         else:
             name, units = _format_of(plain, path), UNITS
             frames = _frames(plain, path, name)
