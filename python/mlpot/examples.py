@@ -99,6 +99,29 @@ seed: 0                       # of the initial weights and of the validation str
 output: .                     # folder
 """
 
+_MTP = """
+descriptor:                   # moment tensors; what is not given follows from level and data
+  type: moments
+  level: 16                   # 2 to 28; 8: 9 invariants, 12: 29, 16: 92, 20: 288, 24: 864
+  r_cut: 5.2                  # Å
+  # n_chebyshev: 8            # polynomials in each radial function
+  # r_min: 2.0                # Å, where they begin; default: the shortest distance in the data
+regressor:
+  type: linear
+training:                     # of the radial functions; the coefficients are least squares
+  iterations: 400             # at most
+  checkpoint: 50              # iterations between two; mlpot fit --resume goes on from the last
+  max_minutes: null           # or stop in time and write what was found
+
+"""
+
+_MTP_END = """\
+ridge: auto                   # of the coefficients: by cross validation, or a number such as 1e-8
+folds: 5                      # of the cross validation
+seed: 0                       # of the folds and of the first radial functions
+output: .                     # folder
+"""
+
 _KRUGLOV = """
 pair:                         # sum of A_k r^-k over pairs, all of the lattice
   sum: ewald                  # or cut, with r_cut: for metals and fast dynamics
@@ -130,6 +153,7 @@ _COMMON = _ENERGIES + _NO_PAIR + _WEIGHTS
 
 EXAMPLES = {
     "snap": _HEAD + _SNAP + _COMMON % "0.003" + _SNAP_END,
+    "mtp": _HEAD + _MTP + _COMMON % "0.01" + _MTP_END,
     "nnp": _HEAD + _NNP + _COMMON % "0.01" + _NNP_END,
     "kruglov": _HEAD + _KRUGLOV + _ENERGIES + _WEIGHTS % "0.01" + _NNP_END,
 }

@@ -12,7 +12,9 @@ from mlpot.cli.screen import progress_bar, stderr, stdout
 
 def init(
     file: Annotated[Path, typer.Argument(help="The file to write.")] = Path("fit.yaml"),
-    method: Annotated[str, typer.Option("--method", "-m", help="snap, nnp or kruglov.")] = "snap",
+    method: Annotated[
+        str, typer.Option("--method", "-m", help="snap, mtp, nnp or kruglov.")
+    ] = "snap",
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write a commented configuration for [bold]mlpot fit[/]."""

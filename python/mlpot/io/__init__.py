@@ -85,7 +85,7 @@ def read(
     Raises InputError for a file that cannot be read and for frames that cannot be learned from:
     numbers not finite, no energy, wrong shapes, no volume, no cell, unknown elements.
     """
-    frames, files, warnings = _read_files(paths)
+    frames, files, warnings = _read_files(paths, elements)
     _refuse(frames, elements)
     warnings += _unread(frames)
     frames = [_tidy(atoms) for atoms in frames]
@@ -99,13 +99,13 @@ def structures(
 
     Raises InputError as `read` does, except for an energy that is missing.
     """
-    frames, _, _ = _read_files(paths)
+    frames, _, _ = _read_files(paths, elements)
     _refuse(frames, elements, labelled=False)
     return frames
 
 
 def _read_files(
-    paths: str | os.PathLike | Iterable[str | os.PathLike],
+    paths: str | os.PathLike | Iterable[str | os.PathLike], elements: Sequence[str] | None
 ) -> tuple[list[Atoms], list[File], list[str]]:
     """Frames as stored that know their source, the files, warnings of the readers."""
     paths = [paths] if isinstance(paths, str | os.PathLike) else list(paths)

@@ -72,7 +72,7 @@ def train_network(
         return Descent(loss, parameters, *sets, rows, settings, seed, beside)
 
     path = config.output_folder / f"{config.name}.checkpoint.npz"
-    fingerprint = _fingerprint(config, train, model)
+    fingerprint = fingerprint_of(config, train, model)
     arrays = checkpoint.load(path, fingerprint) if resume else {}
 
     def save(descents: list[Descent]) -> None:
@@ -105,11 +105,29 @@ def prepared(model: Model, train: Dataset, config: FitConfig) -> Model:
 
 
 def initial(model: Model, seed: list[int]) -> Array:
-    """Parameters of all networks, drawn."""
+    """Parameters of all networks, drawn; then those of the descriptor, as they are."""
     layers, n_features = model.data["regressor"]["layers"], model.potential().n_features
     rng = np.random.default_rng(seed)
     networks = model.data["regressor"]["coefficients"]
-    return np.concatenate([initial_weights(n_features, layers, rng) for _ in networks])
+    weights = [initial_weights(n_features, layers, rng) for _ in networks]
+    return np.concatenate([*weights, radial_parameters(model)])
+
+
+def radial_parameters(model: Model) -> Array:
+    """What training changes in the descriptor: radial functions of moments."""
+    return np.ravel(model.data["descriptor"]["radial"] if has_radial(model) else []).astype(float)
+
+
+def with_radial(model: Model, parameters: Array) -> dict[str, Any]:
+    """The descriptor block with these parameters."""
+    block = model.data["descriptor"]
+    if not has_radial(model):
+        return block
+    return {**block, "radial": parameters.reshape(-1, block["n_chebyshev"]).tolist()}
+
+
+def has_radial(model: Model) -> bool:
+    return model.data["descriptor"]["type"] == "moments" and model.data["pooling"] == "atom"
 
 
 def training_set(
@@ -229,11 +247,13 @@ def _trained(model: Model, descent: Descent, config: FitConfig, beside: PairBloc
     if beside:
         weights, z = np.split(weights, [-beside.n])
         model = beside.model(z)
+    weights, radial = np.split(weights, [weights.size - radial_parameters(model).size])
     coefficients = weights.reshape(n_networks, -1).tolist()
     training, validation = descent.state["curve"][state["best_iteration"]]
     return Model(
         {
             **model.data,
+            "descriptor": with_radial(model, radial),
             "regressor": {**model.data["regressor"], "coefficients": coefficients},
             "provenance": {
                 "iterations": int(state["best_iteration"]),
@@ -270,7 +290,8 @@ def _errors(descent: Descent, best: bool = False) -> str:
     )
 
 
-def _fingerprint(config: FitConfig, train: Dataset, model: Model) -> str:
+def fingerprint_of(config: FitConfig, train: Dataset, model: Model) -> str:
+    """Of all that decides the result of a training."""
     free = {"output": True, "data": True, "training": {"max_minutes", "checkpoint"}}
     content = [
         config.model_dump(exclude=free),

@@ -1,11 +1,12 @@
 """Training of radial functions together with coefficients that are linear, as in an MTP.
 
 The sum of squares is F(x), x = [coefficients, radial].  A round linearises it: the rows of the
-coefficients are exact, those of the radial parameters are differences of predictions; one
-triangle R of all rows holds E0, the coefficients at these radial functions (least squares), and the
-curvature.  L-BFGS then works on z in x = x_0 + T z, where T = (R^T R)^(-1/2), so that F is nearly
-|z|^2: a few dozen steps do what would otherwise take thousands.  The last coefficients come from
-the same least squares as those of any linear fit.
+coefficients are exact, those of the radial parameters are differences of predictions; one triangle
+R of all rows holds E0, the coefficients at these radial functions (least squares), and the
+curvature.  L-BFGS then works on z in x = x_0 + T z, where T = (R^T R + D)^(-1/2), so that F is
+nearly |z|^2: a few dozen steps do what would otherwise take thousands.  D keeps radial parameters
+that others can nearly make up for from moving farther than the linearisation holds.  The last
+coefficients come from the same least squares as those of any linear fit.
 
 Golub, Pereyra, SIAM J. Numer. Anal. 10, 413 (1973): the two kinds of parameters are separable.
 """
@@ -27,11 +28,12 @@ from mlpot.linear import fit_linear
 from mlpot.model import Model
 from mlpot.report import Outcome, Stopwatch, training_figure
 from mlpot.solve import Array, StreamingLeastSquares
-from mlpot.train import _fingerprint, checkpoint, training_set
+from mlpot.train import checkpoint, fingerprint_of, radial_parameters, training_set, with_radial
 from mlpot.train.optimisers import LBFGS
 
 STEPS = 40  # of L-BFGS in a round
 DAMPING = 1e-7  # singular values below this part of the largest one count as this
+REACH = 0.3  # how far a radial parameter may go in a round, about
 DIFFERENCE = 1e-4  # of a radial parameter
 GAIN = 2e-3  # of the error in a round: less, and the training has ended
 
@@ -52,7 +54,7 @@ def train_radial(
     """
     settings = config.training or Training()
     path = config.output_folder / f"{config.name}.checkpoint.npz"
-    fingerprint = _fingerprint(config, train, model)
+    fingerprint = fingerprint_of(config, train, model)
     arrays = checkpoint.load(path, fingerprint) if resume else {}
     with watch("train"):
         run = _Run(config, model, train, arrays)
@@ -80,9 +82,10 @@ class _Run:
         self._config, self._zero, self._train = config, model, train
         self._rows = sum(sum(count_rows(atoms, config.weights).values()) for atoms in train)
         self._n_linear = n_columns(model.potential(), fit_e0=False)
-        radial = np.ravel(model.data["descriptor"]["radial"])
         start = {
-            "x": np.concatenate([np.zeros(self._n_linear), radial]),  # where the round started
+            "x": np.concatenate(
+                [np.zeros(self._n_linear), radial_parameters(model)]
+            ),  # where the round started
             "curve": np.empty((0, 2)),
             "rounds": np.array(0),
             "ended": np.array(False),
@@ -161,7 +164,9 @@ class _Run:
         x = np.concatenate([coefficients, x[p:]])
         chosen = np.r_[0:p, p + len(e0) : triangle.shape[1] - 1]
         loss = self._loss(x, e0)
-        map_ = _whitening(triangle[:, chosen])
+        left = np.linalg.norm(triangle @ np.concatenate([coefficients, e0, 0.0 * x[p:], [-1.0]]))
+        bounds = np.concatenate([np.zeros(p), np.full(len(x) - p, left / REACH)])
+        map_ = _whitening(np.vstack([triangle[:, chosen], np.diag(bounds)]))
 
         def of_z(z: Array, indices: Any) -> tuple[float, Array]:
             value, gradient = loss(x + map_ @ z)
@@ -180,9 +185,8 @@ class _Run:
         return training_set(Model(data), self._train, self._config).loss
 
     def _with_radial(self, x: Array) -> Model:
-        block = self._zero.data["descriptor"]
-        radial = x[self._n_linear :].reshape(-1, block["n_chebyshev"]).tolist()
-        return Model({**self._zero.data, "descriptor": {**block, "radial": radial}})
+        block = with_radial(self._zero, x[self._n_linear :])
+        return Model({**self._zero.data, "descriptor": block})
 
     def _triangle(self, x: Array, with_radial: bool) -> Array:
         """R of the rows of coefficients, E0 and radial parameters at x, and of the targets."""
