@@ -22,7 +22,7 @@ import numpy as np
 from rich.progress import Progress
 
 from mlpot.config import FitConfig, Training
-from mlpot.design import GPA, VOIGT, count_rows, design_rows, n_columns
+from mlpot.design import GPA, VOIGT, count_rows, design_rows, n_columns, references
 from mlpot.io import Dataset
 from mlpot.linear import fit_linear
 from mlpot.model import Model
@@ -34,7 +34,7 @@ from mlpot.train.optimisers import LBFGS
 STEPS = 40  # of L-BFGS in a round
 DAMPING = 1e-7  # singular values below this part of the largest one count as this
 REACH = 0.3  # how far a radial parameter may go in a round, about
-DIFFERENCE = 1e-4  # of a radial parameter
+DIFFERENCE = 1e-5  # of a radial parameter
 GAIN = 2e-3  # of the error in a round: less, and the training has ended
 
 
@@ -199,36 +199,32 @@ class _Run:
         for k, atoms in enumerate(self._train):
             rows, targets, _ = design_rows(potential, atoms, self._config.weights, fit_e0)
             if predict is not None:
-                slopes = [self._slope(predict, x, k, self._n_linear + i) for i in range(n_radial)]
-                rows = np.hstack([rows, np.array(slopes).T])
+                rows = np.hstack([rows, self._slopes(predict, x, k).T])
             problem.add(rows, targets)
         return problem.triangle(0)
 
-    def _slope(self, predict: Any, x: Array, k: int, i: int) -> Array:
-        """The rows of structure k by parameter i."""
-        atoms = self._train.frames[k]
-        pair = []
-        for sign in (1.0, -1.0):
+    def _slopes(self, predict: Any, x: Array, k: int) -> Array:
+        """The rows of structure k by each radial parameter, (n_radial, m)."""
+        still = self._rows_of(predict(x, [k])[0], k)
+        slopes = []
+        for i in range(self._n_linear, len(x)):
             moved = x.copy()
-            moved[i] += sign * DIFFERENCE
-            pair.append(predict(moved, [k])[0])
-        weights = dict(
-            zip(
-                ("energy", "force", "stress"),
-                self._config.weights.of(atoms.info.get("group")),
-                strict=True,
-            )
-        )
+            moved[i] += DIFFERENCE
+            slopes.append((self._rows_of(predict(moved, [k])[0], k) - still) / DIFFERENCE)
+        return np.array(slopes)
+
+    def _rows_of(self, found: dict[str, Any], k: int) -> Array:
+        """A prediction of structure k weighted as its rows are, (m,)."""
+        atoms = self._train.frames[k]
         parts = []
-        for kind in count_rows(atoms, self._config.weights):
+        for kind, (weight, _) in references(atoms, self._config.weights).items():
             if kind == "energy":
-                change = np.array([pair[0]["energy"] - pair[1]["energy"]]) / len(atoms)
+                values = np.array([found["energy"] / len(atoms)])
             elif kind == "force":
-                change = np.ravel(pair[0]["forces"] - pair[1]["forces"])
+                values = found["forces"].ravel()
             else:
-                difference = pair[0]["dE_dstrain"] - pair[1]["dE_dstrain"]
-                change = difference[VOIGT] * GPA / atoms.get_volume()
-            parts.append(weights[kind] * change / (2.0 * DIFFERENCE))
+                values = found["dE_dstrain"][VOIGT] * GPA / atoms.get_volume()
+            parts.append(weight * values)
         return np.concatenate(parts)
 
     def _solve(self, triangle: Array) -> tuple[Array, Array]:
