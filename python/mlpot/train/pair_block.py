@@ -163,8 +163,12 @@ class PairBlock:
         return len(self._model.elements) if self._fits_e0 else 0
 
     def _columns(self, sums: LatticeSums, atoms: Atoms) -> Columns:
-        found = sums.compute(atoms)
-        columns = Columns(found.values, found.forces, found.dE_dstrain)
+        derivatives = bool(references(atoms, self._config.weights).keys() - {"energy"})
+        found = sums.compute(atoms, derivatives)
+        n = len(found.values)
+        columns = Columns(found.values, np.zeros((len(atoms), 3, n)), np.zeros((3, 3, n)))
+        if derivatives:
+            columns = Columns(found.values, found.forces, found.dE_dstrain)
         if not self._fits_e0:
             return columns
         counts = self._counts(atoms)
