@@ -72,8 +72,9 @@ class PairBlock:
         triangle, n_rows = np.zeros((n, n), order="F"), 0
         for columns, atoms in zip(raw, train.frames, strict=True):
             rows = columns.rows(atoms, config)
-            update(triangle, np.asfortranarray(rows))
             n_rows += len(rows)
+            if len(rows):
+                update(triangle, np.asfortranarray(rows))
         sizes = np.linalg.norm(triangle, axis=0)
         sizes = np.where(sizes > 0.0, sizes, 1.0)
         _, s, vt = np.linalg.svd(triangle / sizes)
@@ -96,8 +97,9 @@ class PairBlock:
 
         The network's last layer is 0, so that it says nothing yet.
         """
-        n_last = 1 + self._model.data["regressor"]["layers"][-1]
-        networks = network.reshape(len(self._model.data["regressor"]["coefficients"]), -1).copy()
+        regressor = self._model.data["regressor"]
+        n_last = 1 + [self._model.potential().n_features, *regressor["layers"]][-1]
+        networks = network.reshape(len(regressor["coefficients"]), -1).copy()
         networks[:, -n_last:] = 0.0
         silent = np.concatenate([networks.ravel(), np.zeros(self.n)])
         _, gradient = loss(silent, indices)
@@ -117,7 +119,8 @@ class PairBlock:
 
         def of(z: Array) -> dict[str, Any]:
             e0 = dict(zip(self._model.elements, self.model(z).data["E0"], strict=True))
-            return {"E0": e0, "eta_2body": float(np.mean(self._energies(z)[chosen] / energy))}
+            shares = self._energies(z)[chosen][energy != 0.0] / energy[energy != 0.0]
+            return {"E0": e0, "eta_2body": float(shares.mean()) if len(shares) else None}
 
         composition = np.array([self._counts(self._frames[k]) for k in chosen])
         e0 = composition @ np.array(self.model(first).data["E0"])
@@ -132,10 +135,10 @@ class PairBlock:
 
         def of(found: dict[str, Any]) -> str:
             e0 = ", ".join(f"{symbol} {e:.6g}" for symbol, e in found["E0"].items())
-            return f"eta_2body {found['eta_2body']:.3f} with E0 {e0} eV"
+            return f"eta_2body {_number(found['eta_2body'], 3)} with E0 {e0} eV"
 
         alone = measures["alone"]
-        fit = f"R2 {alone['r2']:.4f}, RMSE {alone['rmse_meV_per_atom']:.4g} meV/atom"
+        fit = f"R2 {_number(alone['r2'], 4)}, RMSE {alone['rmse_meV_per_atom']:.4g} meV/atom"
         return [
             f"pair term alone: {fit}, {of(alone)}",
             f"pair term in the model: {of(measures['in_the_model'])}",
@@ -178,3 +181,7 @@ class PairBlock:
             np.concatenate([columns.forces, nothing], axis=2),
             np.concatenate([columns.dE_dstrain, np.zeros((3, 3, len(counts)))], axis=2),
         )
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "undefined" if value is None else f"{value:.{digits}f}"
