@@ -20,20 +20,19 @@ struct ReciprocalSum::Field {
   int first, width;
 };
 
-ReciprocalSum::ReciprocalSum(const double* cell, double g_cut) {
-  const double *a = cell, *b = cell + 3, *c = cell + 6;
-  const auto cross = [](const double* u, const double* v, double* w) {
+double invert(const double* cell, double (&inverse)[3][3]) {
+  for (int d = 0; d < 3; d++) {
+    const double *u = cell + 3 * ((d + 1) % 3), *v = cell + 3 * ((d + 2) % 3);
     for (int k = 0; k < 3; k++)
-      w[k] = u[(k + 1) % 3] * v[(k + 2) % 3] - u[(k + 2) % 3] * v[(k + 1) % 3];
-  };
-  cross(b, c, inverse_[0]);
-  cross(c, a, inverse_[1]);
-  cross(a, b, inverse_[2]);
-  volume_ = a[0] * inverse_[0][0] + a[1] * inverse_[0][1] + a[2] * inverse_[0][2];
-  for (auto& row : inverse_)
-    for (double& component : row) component /= volume_;
-  volume_ = std::fabs(volume_);
+      inverse[d][k] = u[(k + 1) % 3] * v[(k + 2) % 3] - u[(k + 2) % 3] * v[(k + 1) % 3];
+  }
+  const double volume = cell[0] * inverse[0][0] + cell[1] * inverse[0][1] + cell[2] * inverse[0][2];
+  for (auto& row : inverse)
+    for (double& component : row) component /= volume;
+  return std::fabs(volume);
+}
 
+ReciprocalSum::ReciprocalSum(const double* cell, double g_cut) : volume_(invert(cell, inverse_)) {
   double count = 1.0;
   for (int d = 0; d < 3; d++) {
     const double length = std::sqrt(cell[3 * d] * cell[3 * d] + cell[3 * d + 1] * cell[3 * d + 1] +
@@ -152,7 +151,7 @@ void ReciprocalSum::add(const EwaldKernel& kernel, const Columns& columns, const
       add_field(field, vectors_[g], atoms, a, columns, out);
     }
   }
-  add_constants(kernel, columns, atoms, counts, out);
+  add_constants(kernel, columns, atoms, counts, volume_, out);
 }
 
 void ReciprocalSum::add_field(const Field& field, const Vector& vector, const LocalAtoms& atoms,
@@ -193,10 +192,8 @@ void ReciprocalSum::add_field(const Field& field, const Vector& vector, const Lo
   }
 }
 
-//   1/(2V) sum_ab N_a N_b phi_ab(0) - 1/2 sum_a N_a far_aa(0)
-void ReciprocalSum::add_constants(const EwaldKernel& kernel, const Columns& columns,
-                                  const LocalAtoms& atoms, const double* counts,
-                                  const SumOutput& out) const {
+void add_constants(const EwaldKernel& kernel, const Columns& columns, const LocalAtoms& atoms,
+                   const double* counts, double volume, const SumOutput& out, const double* more) {
   const int n_species = columns.n_species, n_columns = columns.total(), width = columns.width();
   std::vector<double> phi(columns.n_powers), far(phi), unused(phi);
   std::vector<double> background(width), self(width);
@@ -207,9 +204,10 @@ void ReciprocalSum::add_constants(const EwaldKernel& kernel, const Columns& colu
       const int pair = species_pair(a, b, n_species);
       const int begin = atoms.begin[a], end = atoms.begin[a + 1];
       columns.gather(pair, phi.data(), background.data());
+      if (more) background[0] += more[pair];
       columns.gather(pair, far.data(), self.data());
       for (int c = 0; c < width; c++) {
-        const double uniform = 0.5 / volume_ * counts[b] * background[c];  // of one atom
+        const double uniform = 0.5 / volume * counts[b] * background[c];  // of one atom
         const double energy = uniform - (a == b ? 0.5 * self[c] : 0.0);
         out.energy[columns.first(pair) + c] += (end - begin) * energy;
         for (int axis = 0; out.virial && axis < 3; axis++)

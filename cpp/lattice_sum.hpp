@@ -62,12 +62,22 @@ struct LocalAtoms {
   int n() const { return static_cast<int>(index.size()); }
 };
 
-// The sum over reciprocal vectors of one half space, and the terms at G = 0 and of each atom with
-// itself. cell: [3][3] lattice vectors as rows, Å.
+// Reciprocal vectors without 2 pi, as rows; returns the volume. cell: [3][3] lattice vectors as
+// rows.
+double invert(const double* cell, double (&inverse)[3][3]);
+
+// The terms at G = 0 and of each atom with itself:
+//   1/(2V) sum_ab N_a N_b phi_ab(0) - 1/2 sum_a N_a far_aa(0)
+// counts: [n_species] of all processes; a process adds the share of its own atoms. more, for one
+// column: [n_species_pairs] what else goes with 1/(2V) N_a N_b, null: nothing.
+void add_constants(const EwaldKernel& kernel, const Columns& columns, const LocalAtoms& atoms,
+                   const double* counts, double volume, const SumOutput& out,
+                   const double* more = nullptr);
+
+// The sum over reciprocal vectors of one half space, vector by vector, and the constants.
 class ReciprocalSum {
  public:
   ReciprocalSum(const double* cell, double g_cut);
-  double volume() const { return volume_; }
   void add(const EwaldKernel& kernel, const Columns& columns, const LocalAtoms& atoms,
            Reduction* others, const SumOutput& out);
 
@@ -83,10 +93,8 @@ class ReciprocalSum {
   void phases_of(const Vector& vector);
   void add_field(const Field& field, const Vector& vector, const LocalAtoms& atoms, int species,
                  const Columns& columns, const SumOutput& out);
-  void add_constants(const EwaldKernel& kernel, const Columns& columns, const LocalAtoms& atoms,
-                     const double* counts, const SumOutput& out) const;
 
-  double inverse_[3][3], volume_;  // rows of inverse_: reciprocal vectors without 2 pi
+  double inverse_[3][3], volume_;
   int most_[3] = {0, 0, 0};
   std::vector<Vector> vectors_;
   std::vector<double> axis_re_[3], axis_im_[3];  // [n + most_][atom] e^{2 pi i n s}

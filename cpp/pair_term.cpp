@@ -5,11 +5,15 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "cutoff.hpp"
 #include "voigt.hpp"
 
 namespace mlpot {
 
 namespace {
+
+constexpr int n_knots = 8192;
+constexpr double table_begin = 1.0;  // Å^2
 
 // The centers, sorted by species.
 LocalAtoms sorted(const Neighborhood& all, int n_species) {
@@ -63,13 +67,26 @@ void PairTerm::read_powers(Block& block) {
 void PairTerm::split(double alpha, double eta) {
   kernel_ = std::make_unique<EwaldKernel>(powers_, alpha, eta);
   reciprocal_.reset();
+  mesh_.reset();
   ewald_ = true;
+}
+
+void PairTerm::use_mesh(double accuracy, double r_cut) {
+  const double eta = std::sqrt(-std::log(accuracy));
+  split(eta / r_cut, eta);
+  const auto& kernel = static_cast<const EwaldKernel&>(*kernel_);
+  // In units of 1/alpha; measured.
+  const double spacing = std::min(0.34, 0.33 * std::pow(accuracy / 1e-5, 0.2));
+  mesh_ = std::make_unique<MeshSum>(kernel, Columns(n_species_, n_powers(), coefficients_.data()),
+                                    spacing / kernel.alpha(), beyond_cutoff());
+  make_table();
 }
 
 void PairTerm::cut_at(double r_cut) {
   taper_ = 0.1 * r_cut;
   kernel_ = std::make_unique<CutKernel>(powers_, r_cut, taper_);
   ewald_ = false;
+  mesh_.reset();
 }
 
 void PairTerm::split_for(int n, double volume, double r_most, double eta) {
@@ -142,7 +159,97 @@ void PairTerm::at(int a, int b, double r, double& v, double& dv_dr) const {
   dv_dr *= 2.0 * r;
 }
 
-// Every pair of neighbours is met twice, from both of its atoms; each time adds half.
+// near() at knots of equal distance in r^2, from 1 Å^2 on; below, the table would be too coarse.
+void PairTerm::make_table() {
+  const Columns columns(n_species_, n_powers(), coefficients_.data());
+  const double end = r_cut() * r_cut();
+  table_spacing_ = (end - table_begin) / (n_knots - 1);
+  table_.assign(n_species_pairs(n_species_), std::vector<double>(2 * n_knots));
+  for (std::size_t pair = 0; pair < table_.size(); pair++) {
+    double left, slope;  // of the energy at the cutoff: taken off, else the energy would jump there
+    near(columns, static_cast<int>(pair), end, &left, &slope);
+    for (int knot = 0; knot < n_knots; knot++) {
+      double* y = &table_[pair][2 * knot];
+      near(columns, static_cast<int>(pair), table_begin + knot * table_spacing_, y, y + 1);
+      y[0] -= left;
+      y[1] *= table_spacing_;
+    }
+  }
+}
+
+// What the table leaves out, of atoms spread evenly: V beyond r_cut, and V(r_cut) within it. By
+// parts,
+//   -4 pi/3 int_{r_cut}^inf r^3 V'(r) dr  (Simpson's rule; it has faded at 2 r_cut)
+std::vector<double> PairTerm::beyond_cutoff() const {
+  constexpr int n = 200;
+  const Columns columns(n_species_, n_powers(), coefficients_.data());
+  const double step = r_cut() / n;
+  std::vector<double> found(n_species_pairs(n_species_), 0.0);
+  for (std::size_t pair = 0; pair < found.size(); pair++)
+    for (int k = 0; k <= n; k++) {
+      const double r = r_cut() + k * step, weight = k % n == 0 ? 1.0 : k % 2 ? 4.0 : 2.0;
+      double value, slope;
+      near(columns, static_cast<int>(pair), r * r, &value, &slope);
+      found[pair] -=
+          weight * step / 3.0 * (4.0 * MLPOT_ISA::pi / 3.0) * r * r * r * 2.0 * r * slope;
+    }
+  return found;
+}
+
+// near() by cubic Hermite interpolation.
+inline void PairTerm::tabulated(int pair, double r2, double& value, double& slope) const {
+  const double at = (r2 - table_begin) / table_spacing_;
+  if (at < 0.0) {
+    near(Columns(n_species_, n_powers(), coefficients_.data()), pair, r2, &value, &slope);
+    return;
+  }
+  const int knot = std::min(static_cast<int>(at), n_knots - 2);
+  const double t = at - knot, *y = &table_[pair][2 * knot];
+  const double rise = y[2] - y[0], c = 3.0 * rise - 2.0 * y[1] - y[3], d = y[1] + y[3] - 2.0 * rise;
+  value = y[0] + t * (y[1] + t * (c + t * d));
+  slope = (y[1] + t * (2.0 * c + 3.0 * t * d)) / table_spacing_;
+}
+
+// Every pair of neighbours is met from both of its atoms: each has half of its energy, and what the
+// other one would add to its force and virial.
+void PairTerm::add_neighbors_by_table(const Neighborhood& all, const SumOutput& out) const {
+  const double cut = r_cut() * r_cut();
+  const bool with_virial = out.virial || out.virials || out.centroid_virials;
+  double energy = 0.0;
+  for (int k = 0; k < all.n_centers; k++) {
+    const int i = all.centers[k], a = all.species_of_type[all.type[i]];
+    if (a < 0) continue;
+    const double xi[3] = {all.x[3 * i], all.x[3 * i + 1], all.x[3 * i + 2]};
+    double mine = 0.0, force[3] = {}, virial[9] = {};
+    for (int m = 0; m < all.n_neighbors[i]; m++) {
+      const int j = all.neighbors[i][m] & all.neighbor_mask;
+      const double dx = all.x[3 * j] - xi[0], dy = all.x[3 * j + 1] - xi[1],
+                   dz = all.x[3 * j + 2] - xi[2];
+      const double r2 = dx * dx + dy * dy + dz * dz;
+      if (r2 >= cut) continue;
+      const int b = all.species_of_type[all.type[j]];
+      if (b < 0) continue;
+      double value, slope;
+      tabulated(species_pair(a, b, n_species_), r2, value, slope);
+      const double d[3] = {dx, dy, dz};
+      mine += 0.5 * value;
+      for (int axis = 0; axis < 3; axis++) force[axis] += 2.0 * slope * d[axis];
+      if (!with_virial) continue;
+      for (int v = 0; v < 9; v++) virial[v] -= slope * d[voigt_row[v]] * d[voigt_column[v]];
+    }
+    energy += mine;
+    if (out.energies) out.energies[i] += mine;
+    for (int axis = 0; out.forces && axis < 3; axis++) out.forces[3 * i + axis] += force[axis];
+    for (int v = 0; with_virial && v < 9; v++) {
+      if (out.virial) out.virial[3 * voigt_row[v] + voigt_column[v]] += virial[v];
+      if (out.virials && v < 6) out.virials[6 * i + v] += virial[v];
+      if (out.centroid_virials) out.centroid_virials[9 * i + v] += virial[v];
+    }
+  }
+  *out.energy += energy;
+}
+
+// The same for any columns, without a table.
 void PairTerm::add_neighbors(const Neighborhood& all, const Columns& columns, const int* atom_of,
                              const SumOutput& out) const {
   const int width = columns.width(), n_columns = columns.total();
@@ -151,6 +258,7 @@ void PairTerm::add_neighbors(const Neighborhood& all, const Columns& columns, co
   for (int k = 0; k < all.n_centers; k++) {
     const int i = all.centers[k], a = all.species_of_type[all.type[i]];
     if (a < 0) continue;
+    const long to = atom_of ? atom_of[i] : i;
     for (int m = 0; m < all.n_neighbors[i]; m++) {
       const int j = all.neighbors[i][m] & all.neighbor_mask;
       const int b = all.species_of_type[all.type[j]];
@@ -160,27 +268,19 @@ void PairTerm::add_neighbors(const Neighborhood& all, const Columns& columns, co
       if (b < 0 || r2 >= cut) continue;
       const int pair = species_pair(a, b, n_species_), first = columns.first(pair);
       near(columns, pair, r2, value, slope);
-      const long from = atom_of ? atom_of[i] : i, to = atom_of ? atom_of[j] : j;
       for (int c = 0; c < width; c++) out.energy[first + c] += 0.5 * value[c];
       for (int axis = 0; out.forces && axis < 3; axis++) {
-        double* on_i = out.forces + (3 * from + axis) * n_columns + first;
-        double* on_j = out.forces + (3 * to + axis) * n_columns + first;
-        for (int c = 0; c < width; c++) {
-          on_i[c] += slope[c] * d[axis];
-          on_j[c] -= slope[c] * d[axis];
-        }
+        double* f = out.forces + (3 * to + axis) * n_columns + first;
+        for (int c = 0; c < width; c++) f[c] += 2.0 * slope[c] * d[axis];
       }
       for (int ab = 0; out.virial && ab < 9; ab++)
         for (int c = 0; c < width; c++)
           out.virial[ab * n_columns + first + c] -= slope[c] * d[ab / 3] * d[ab % 3];
-      if (out.energies) out.energies[from] += 0.5 * value[0];
-      if (!out.virials && !out.centroid_virials) continue;
+      if (out.energies) out.energies[to] += 0.5 * value[0];
       for (int v = 0; v < 9; v++) {
         const double virial = -slope[0] * d[voigt_row[v]] * d[voigt_column[v]];
+        if (out.virials && v < 6) out.virials[6 * to + v] += virial;
         if (out.centroid_virials) out.centroid_virials[9 * to + v] += virial;
-        if (!out.virials || v >= 6) continue;
-        out.virials[6 * from + v] += 0.5 * virial;
-        out.virials[6 * to + v] += 0.5 * virial;
       }
     }
   }
@@ -188,11 +288,16 @@ void PairTerm::add_neighbors(const Neighborhood& all, const Columns& columns, co
 
 void PairTerm::add(const Neighborhood& all, const Columns& columns, const int* atom_of,
                    const SumOutput& out) {
-  add_neighbors(all, columns, atom_of, out);
+  if (mesh_ && columns.summed()) add_neighbors_by_table(all, out);
+  else add_neighbors(all, columns, atom_of, out);
   if (!ewald_) return;
   if (!all.cell)
     throw std::invalid_argument(
         "the pair term is a sum over a lattice: the structure must be periodic in all directions");
+  if (mesh_ && columns.summed()) {
+    mesh_->add(all.cell, sorted(all, n_species_), all.others, out);
+    return;
+  }
   const auto& kernel = static_cast<const EwaldKernel&>(*kernel_);
   if (!reciprocal_ || !std::equal(cell_.begin(), cell_.end(), all.cell)) {
     reciprocal_ = std::make_unique<ReciprocalSum>(all.cell, kernel.g_cut());

@@ -9,6 +9,7 @@
 #include "block.hpp"
 #include "engine.hpp"
 #include "lattice_sum.hpp"
+#include "mesh_sum.hpp"
 
 namespace mlpot {
 
@@ -31,10 +32,14 @@ class PairTerm {
   void split(double alpha, double eta = default_eta);
   // The same for n atoms in a volume (Å^3), but no neighbours beyond r_most (Å).
   void split_for(int n, double volume, double r_most = 1e300, double eta = default_eta);
+  // For MD: the reciprocal part on a mesh, neighbours up to r_cut (Å), both from tables. accuracy:
+  // of forces, relative.
+  void use_mesh(double accuracy, double r_cut);
   // Or not the lattice, but what is inside r_cut (Å), tapered over its last tenth.
   void cut_at(double r_cut);
 
-  // Energy, eV; where the sum is over the lattice, all.cell must be there.
+  // Energy, eV; where the sum is over the lattice, all.cell must be there. Every pair must be met
+  // from both of its atoms: forces and virials are added to the centers only.
   double evaluate(const Neighborhood& all, const EngineOutput& out);
   // X_k^ab and derivatives, into columns [first, first + n_columns()); forces and virial may be
   // null.
@@ -53,6 +58,10 @@ class PairTerm {
   void make_cores(const std::vector<double>& r_min);
   double bare(int pair, double r, double& dv_dr, double& d2v_dr2) const;
   void near(const Columns& columns, int pair, double r2, double* value, double* slope) const;
+  void make_table();
+  std::vector<double> beyond_cutoff() const;
+  void tabulated(int pair, double r2, double& value, double& slope) const;
+  void add_neighbors_by_table(const Neighborhood& all, const SumOutput& out) const;
   void add_neighbors(const Neighborhood& all, const Columns& columns, const int* atom_of,
                      const SumOutput& out) const;
   void add(const Neighborhood& all, const Columns& columns, const int* atom_of,
@@ -66,7 +75,10 @@ class PairTerm {
   std::vector<Core> cores_;           // [n_species_pairs]
   std::unique_ptr<PowerKernel> kernel_;
   std::unique_ptr<ReciprocalSum> reciprocal_;
-  std::vector<double> cell_;  // of reciprocal_
+  std::unique_ptr<MeshSum> mesh_;           // null: vector by vector
+  std::vector<std::vector<double>> table_;  // [pair][2 n_knots] near() and its slope times spacing
+  double table_spacing_ = 0.0;              // in r^2
+  std::vector<double> cell_;                // of reciprocal_
 };
 
 }  // namespace mlpot

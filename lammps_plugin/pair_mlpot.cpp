@@ -62,8 +62,8 @@ PairMLPOT::~PairMLPOT() {
   }
 }
 
-// pair_style mlpot [kernels NAME] [long ewald ACCURACY | long cut RADIUS] [grade RULE] [warn G]
-//                  [save G FILE] [stop G] [every N]
+// pair_style mlpot [kernels NAME] [long pme ACCURACY | long ewald ACCURACY | long cut RADIUS]
+//                  [grade RULE] [warn G] [save G FILE] [stop G] [every N]
 void PairMLPOT::settings(int narg, char** arg) {
   kernels_ = rule_ = "auto";
   long_ = "ewald";
@@ -85,8 +85,8 @@ void PairMLPOT::settings(int narg, char** arg) {
     } else {
       error->all(FLERR,
                  "Unknown pair_style mlpot argument '{}': expected nothing, kernels and a name, "
-                 "long with ewald ACCURACY or cut RADIUS, grade with auto, range or d_optimal, or "
-                 "warn, save, stop or every",
+                 "long with pme ACCURACY, ewald ACCURACY or cut RADIUS, grade with auto, range or "
+                 "d_optimal, or warn, save, stop or every",
                  key);
     }
   }
@@ -96,15 +96,18 @@ void PairMLPOT::settings(int narg, char** arg) {
 
 void PairMLPOT::long_range(const std::string& method, double value) {
   long_ = method;
-  if (method == "ewald") {
-    if (!(value >= 1e-14 && value <= 1e-2))
-      error->all(FLERR, "pair_style mlpot long ewald: the accuracy must be from 1e-14 to 1e-2");
+  if (method == "ewald" || method == "pme") {
+    const double least = method == "ewald" ? 1e-14 : 1e-8;
+    if (!(value >= least && value <= 1e-2))
+      error->all(FLERR, "pair_style mlpot long {}: the accuracy must be from {} to 0.01", method,
+                 least);
     accuracy_ = value;
   } else if (method == "cut") {
     if (!(value > 0.0)) error->all(FLERR, "pair_style mlpot long cut: the radius must be above 0");
     long_cut_ = value;
   } else {
-    error->all(FLERR, "Unknown pair_style mlpot long method '{}': expected ewald or cut", method);
+    error->all(FLERR, "Unknown pair_style mlpot long method '{}': expected pme, ewald or cut",
+               method);
   }
 }
 
@@ -136,7 +139,8 @@ void PairMLPOT::coeff(int narg, char** arg) {
   if (extrapolation_->active()) require_rule(*potential, "pair_style mlpot warn, save and stop");
   assign_species(potential->elements(), n, arg + 3);
   potential_ = std::move(potential);
-  no_virial_fdotr_compute = potential_->engine().needs_cell();  // r f lacks what the volume does
+  // r f lacks what the volume does, and pair forces are not those on ghosts.
+  no_virial_fdotr_compute = potential_->engine().needs_cell() || potential_->pair();
 }
 
 std::string PairMLPOT::read_on_first_rank(const std::string& file) {
@@ -275,8 +279,14 @@ void PairMLPOT::prepare_long_range() {
     error->all(FLERR,
                "Pair style mlpot: the model's pair term is a sum over a lattice and needs boundary "
                "p p p, or pair_style mlpot long cut RADIUS");
-  no_virial_fdotr_compute = 1;
   constexpr double r_most = 10.0;  // Å: farther, the reciprocal sum is cheaper for any box
+  if (long_ == "pme") {
+    pair->use_mesh(accuracy_, r_most);
+    return;
+  }
+  if (atom->natoms > 4000 && comm->me == 0)
+    error->warning(FLERR, "Pair style mlpot: long ewald is slow for {} atoms; see long pme",
+                   atom->natoms);
   pair->split_for(static_cast<int>(std::min<bigint>(atom->natoms, MAXSMALLINT)),
                   domain->xprd * domain->yprd * domain->zprd, r_most,
                   std::sqrt(-std::log(accuracy_)));
