@@ -19,6 +19,7 @@ from ase import Atoms
 from ase.build import bulk
 
 from contract.cells import CELLS, Cell
+from mlpot.verify.ranks import data_text
 
 
 def _few(cells: Iterable[Cell]) -> list[Cell]:
@@ -88,15 +89,8 @@ def crystal(elements: list[str], seed: int = 1, tilted: bool = True) -> Atoms:
 
 def data_file(path: Path, atoms: Atoms, elements: list[str], ids: Iterable[int] = ()) -> Path:
     """LAMMPS data of atoms whose cell is lower triangular; ids: from 1 on, or one for each atom."""
-    (lx, _, _), (xy, ly, _), (xz, yz, lz) = atoms.cell.array.tolist()
-    lines = ["of a test", "", f"{len(atoms)} atoms", f"{len(elements)} atom types"]
-    lines += [f"0 {lx!r} xlo xhi", f"0 {ly!r} ylo yhi", f"0 {lz!r} zlo zhi"]
-    lines += [f"{xy!r} {xz!r} {yz!r} xy xz yz", "", "Masses", ""]
-    lines += [f"{k} 100.0" for k in range(1, len(elements) + 1)] + ["", "Atoms # atomic", ""]
-    ids = list(ids) or range(1, len(atoms) + 1)
-    for number, symbol, x in zip(ids, atoms.symbols, atoms.positions.tolist(), strict=True):
-        lines.append(f"{number} {elements.index(symbol) + 1} {' '.join(map(repr, x))}")
-    path.write_text("\n".join(lines) + "\n")
+    types = [elements.index(symbol) + 1 for symbol in atoms.symbols]
+    path.write_text(data_text(atoms.cell.array, atoms.positions, types, len(elements), ids))
     return path
 
 

@@ -5,9 +5,8 @@ made by contract/record.py), and LAMMPS' own sums over what it tallies for each 
 """
 
 import json
-from collections.abc import Iterator
+from functools import partial
 from itertools import combinations_with_replacement, product
-from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +15,12 @@ from ase import Atoms
 
 from contract.cells import CELLS, Cell
 from contract.entries import DESCRIPTORS, LINEAR, REGRESSORS
-from contract.in_lammps import NINE, SIX, Tallies, commands, grades_by_lammps, virial_of
 from contract.measures import (
     arguments,
     assert_agree,
     by_oracle,
-    deformed,
     evaluate,
+    grades_by_lammps,
     grades_by_oracle,
     moved,
     relative,
@@ -34,6 +32,9 @@ from mlpot.errors import InputError
 from mlpot.grade import grade
 from mlpot.lammps import LammpsEngine
 from mlpot.model import Model
+from mlpot.verify import checks
+from mlpot.verify.checks import ALONG
+from mlpot.verify.in_lammps import NINE, Tallies, commands, virial_of
 
 RECORDED = json.loads((Path(__file__).parent / "data" / "contract.json").read_text())
 STEP = 2.5e-3  # Å; distances of a cell's structure stay on their side of every kink
@@ -41,8 +42,6 @@ BARE, CORED = ([c for c in CELLS if c.repels == repels] for repels in (False, Tr
 FREE = [c for c in CELLS if not (c.bulk or c.pooled)]
 WITH_ROWS = [c for c in CELLS if c.regressor in LINEAR]
 PERIODICITIES = [pbc for pbc in product((True, False), repeat=3) if any(pbc)]
-ALONG = np.array([1.0, 2.0, 3.0]) / np.sqrt(14.0)
-DIRECTIONS = [np.array(v) / np.linalg.norm(v) for v in product((-2, 1, 3), (-3, 2), (-1, 2, 4))]
 
 
 @pytest.fixture(scope="module", params=CELLS, ids=str)
@@ -91,36 +90,18 @@ def test_python_lammps_and_record_agree(cell, file, lammps):
 
 
 def test_forces_are_the_slope_of_the_energy(cell):
-    potential, atoms = cell.model.potential(), cell.atoms
-    forces = np.empty((len(atoms), 3))
-    for i, axis in np.ndindex(forces.shape):
-        unit = np.zeros_like(forces)
-        unit[i, axis] = 1.0
-        along = lambda t, u=unit: evaluate(potential, moved(atoms, t * u))["energy"]  # noqa: E731
-        forces[i, axis] = -slope(along, STEP)
-    assert relative(evaluate(potential, atoms)["forces"], forces) <= 1e-9
+    assert checks.forces(cell.model.potential(), cell.atoms, STEP) <= 1e-9
 
 
 def test_virial_is_the_slope_of_the_energy(cell):
-    potential, atoms = cell.model.potential(), cell.atoms
-    strains = np.zeros((6, 3, 3))
-    for k, (a, b) in enumerate(zip(*SIX, strict=True)):
-        strains[k, a, b] += 0.5
-        strains[k, b, a] += 0.5
-    slopes = [
-        slope(lambda t, s=s: evaluate(potential, deformed(atoms, t * s))["energy"], STEP / 5)
-        for s in strains
-    ]
-    assert relative(evaluate(potential, atoms)["dE_dstrain"][SIX], slopes) <= 1e-7
+    assert checks.virial(cell.model.potential(), cell.atoms, STEP / 5) <= 1e-7
 
 
 def test_tallies_of_atoms_sum_to_the_whole(cell, file, lammps):
-    core = evaluate(cell.model.potential(), cell.atoms)
-    assert relative(core["energies"].sum(), core["energy"]) <= 1e-12
+    energies, virials = checks.sums(cell.model.potential(), cell.atoms, lammps)
+    assert energies <= 1e-12 and virials <= 1e-11
     found = lammps.tally(cell.atoms)
-    assert relative(found["energies"].sum(), found["energy"]) <= 1e-12
     virial = virial_of(found, lammps.box)
-    assert relative(found["virials"].sum(axis=0), virial[SIX]) <= 1e-11
     assert relative(found["centroid_virials"].sum(axis=0), virial[NINE]) <= 1e-11
     explicit = commands(file, cell.elements, "pair_modify nofdotr")
     with LammpsEngine(explicit, cell.elements) as engine:
@@ -147,52 +128,20 @@ def test_centroid_stress_carries_the_heat(cell, lammps):
 
 
 def test_repeated_cells_repeat(cell, lammps):
-    potential = cell.model.potential()
-    for pbc in [(True, True, True)] if cell.bulk else PERIODICITIES:
-        unit = cell.unit
-        unit.pbc = pbc
-        assert unit.cell.lengths().max() < cell.cutoffs.min()
-        once = evaluate(potential, unit)
-        tolerance = 1e-11 + 1e-12 * np.abs(once["forces"]).max()
-        for n in (2, 3):
-            large = unit.repeat([n if p else 1 for p in pbc])
-            copies = len(large) // len(unit)
-            for many in (evaluate(potential, large), lammps.evaluate(large)):
-                assert abs(many["energy"] / copies - once["energy"]) <= 1e-11
-                forces = np.tile(once["forces"], (copies, 1))
-                assert np.abs(many["forces"] - forces).max() <= tolerance
+    potential, unit = cell.model.potential(), cell.unit
+    assert unit.cell.lengths().max() < cell.cutoffs.min()
+    boundaries = [(True, True, True)] if cell.bulk else PERIODICITIES
+    evaluators = [lambda atoms: evaluate(potential, atoms), lammps.evaluate]
+    energy, force = checks.periodicity(evaluators, potential, unit, boundaries)
+    assert energy <= 1e-11 and force <= 1e-11
 
 
 def test_results_do_not_depend_on_the_frame(cell):
-    potential, atoms = cell.model.potential(), cell.atoms
-    here, rng = evaluate(potential, atoms), np.random.default_rng(1)
-    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-    for map_ in (turn * np.sign(np.linalg.det(turn)), -np.eye(3), np.diag([1.0, 1.0, -1.0])):
-        turned = atoms.copy()
-        turned.set_cell(atoms.cell.array @ map_, scale_atoms=True)
-        there = evaluate(potential, turned)
-        there["forces"] = there["forces"] @ map_.T
-        there["dE_dstrain"] = map_ @ there["dE_dstrain"] @ map_.T
-        assert_agree(there, here, 1e-12)
-    order = rng.permutation(len(atoms))
-    permuted = evaluate(potential, atoms[order])
-    here_permuted = here | {key: here[key][order] for key in ("energies", "forces")}
-    assert_agree(permuted, here_permuted, 1e-12)
-    lattice = rng.integers(-2, 3, (len(atoms), 3)) @ atoms.cell.array
-    for shift in ([1.234, -5.6, 7.8], lattice):
-        assert_agree(evaluate(potential, moved(atoms, shift)), here, 1e-12)
+    assert checks.frame(cell.model.potential(), cell.atoms) <= 1e-12
 
 
 def test_ids_with_gaps_change_nothing(cell, lammps):
-    here = lammps.evaluate(cell.atoms)
-    ids, order = np.array([50, 3, 7, 1000, 12]), np.array([1, 2, 4, 0, 3])
-    types = [lammps.elements.index(symbol) + 1 for symbol in cell.atoms.symbols]
-    lammps.command("delete_atoms group all compress no")
-    x = lammps.box.positions.ravel().tolist()
-    assert lammps.lammps.create_atoms(len(ids), ids.tolist(), types, x) == len(ids)
-    lammps.command("run 0 post no")
-    expected = here | {key: here[key][order] for key in ("energies", "forces")}
-    assert_agree(lammps.results(), expected, 1e-12)
+    assert checks.gaps_in_ids(lammps, cell.atoms) <= 1e-12
 
 
 def in_a_box(cell: Cell, atoms: Atoms) -> Atoms:
@@ -203,42 +152,13 @@ def in_a_box(cell: Cell, atoms: Atoms) -> Atoms:
     return atoms
 
 
-def crossings(cell: Cell) -> Iterator[tuple[Atoms, int, np.ndarray]]:
-    """Dimers and crystals with an atom on a kink, that atom, and its direction from the other."""
-    for (a, b), r in product(combinations_with_replacement(cell.elements, 2), cell.kinks):
-        yield in_a_box(cell, Atoms([a, b], [[0.0] * 3, r * ALONG])), 1, ALONG
-        crystal = cell.atoms.copy()
-        i = next(i for i, symbol in enumerate(crystal.symbols) if symbol == a)
-        j = next(j for j, symbol in enumerate(crystal.symbols) if symbol == b and j != i)
-        rest = [k for k in range(len(crystal)) if k not in (i, j)]
-
-        def room(away, i=i, j=j, r=r, crystal=crystal, rest=rest):
-            crystal.positions[j] = crystal.positions[i] + r * away
-            return crystal.get_distances(j, rest, mic=True).min()
-
-        away = max(DIRECTIONS, key=room)
-        assert room(away) > 1.0
-        yield crystal, j, away
-
-
-def jump(potential, atoms: Atoms, j: int, along: np.ndarray) -> tuple[float, float]:
-    """Of energy and forces where atom j crosses a kink; the change to both sides is taken off,
-    and the rounding of the energy."""
-    delta = 1e-11 * np.eye(len(atoms))[j][:, None] * along
-    energy, forces = zip(
-        *(itemgetter("energy", "forces")(evaluate(potential, moved(atoms, k * delta)))
-          for k in (-3, -1, 1, 3)), strict=True,
-    )  # fmt: skip
-    work = -np.sum((forces[1] + forces[2]) * delta)
-    change = (forces[3] - forces[2] + forces[1] - forces[0]) / 2
-    rounding = 4 * np.spacing(abs(energy[1]))
-    of_energy = max(abs(energy[2] - energy[1] - work) - rounding, 0.0)
-    return of_energy, np.abs(forces[2] - forces[1] - change).max()
-
-
 def test_nothing_jumps_at_the_cutoff(cell):
-    potential = cell.model.potential()
-    energy, force = np.max([jump(potential, *crossing) for crossing in crossings(cell)], axis=0)
+    """Neither for dimers nor for crystals with an atom on a kink."""
+    potential, boxed = cell.model.potential(), partial(in_a_box, cell)
+    crossings = list(checks.crossings(cell.elements, cell.kinks, cell.atoms, boxed))
+    pairs = len(cell.elements) * (len(cell.elements) + 1) // 2
+    assert len(crossings) == 2 * pairs * len(cell.kinks)
+    energy, force = np.max([checks.jump(potential, *crossing) for crossing in crossings], axis=0)
     if cell.jumps:
         assert energy > 1e-6  # or this test could not fail
     else:

@@ -149,12 +149,12 @@ def test_what_collapses_has_no_numbers(copper):
         md(crystal, calculator, time=0.001)
 
 
-@pytest.mark.parametrize("ensemble", ["nvt", "npt"])
+@pytest.mark.parametrize("ensemble", ["nve", "nvt", "npt"])
 def test_other_calculators_are_moved_by_ase(ensemble):
     start = bulk("Cu", cubic=True).repeat(2)
-    settings = {"temperature": 300.0, "steps": 40, "every": 20, "ensemble": ensemble, "seed": 3}
+    settings = {"temperature": 300.0, "steps": 20, "every": 10, "ensemble": ensemble, "seed": 3}
     first, again = (list(trajectory(start, EMT(), **settings)) for _ in range(2))
-    assert [row["step"] for _, row in first] == [20, 40]
+    assert [row["step"] for _, row in first] == [10, 20]
     frame, row = first[1]
     assert np.array_equal(frame.positions, again[1][0].positions)
     assert row["energy"] == pytest.approx(EMT().get_property("energy", frame), rel=1e-12)
@@ -162,6 +162,9 @@ def test_other_calculators_are_moved_by_ase(ensemble):
     kinetic = 2 / 3 * row["kinetic"] / frame.get_volume()
     assert row["pressure"] == pytest.approx(virial + kinetic, rel=1e-9)
     assert (frame.cell.array != start.cell.array).any() == (ensemble == "npt")
+    if ensemble == "nve":
+        totals = [row["energy"] + row["kinetic"] for _, row in first]
+        assert totals[0] == pytest.approx(totals[1], abs=2e-3)
 
 
 def test_the_expanded_crystal_is_free_of_pressure(copper):

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from contract.in_lammps import NINE, SIX, Tallies, commands, virial_of
 from contract.measures import (
     assert_agree,
     by_oracle,
@@ -30,6 +29,7 @@ from mlpot.io import with_labels
 from mlpot.lammps import LammpsEngine
 from mlpot.lattice_sums import LatticeSums
 from mlpot.model import Model
+from mlpot.verify.in_lammps import NINE, SIX, Tallies, commands, virial_of
 from oracle.structures import crowd
 
 ELEMENTS = ["Mo", "Al"]

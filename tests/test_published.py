@@ -9,10 +9,10 @@ from ase import Atoms
 from ase.build import bulk
 
 import oracle
-from contract.in_lammps import Tallies, commands
 from contract.measures import arguments, evaluate, relative
 from mlpot.convert import convert, export
 from mlpot.model import Model
+from mlpot.verify.in_lammps import Tallies, commands
 from oracle import bispectrum, common
 from test_convert_snap import POTENTIALS, files_of, lammps_commands
 

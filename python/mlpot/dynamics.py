@@ -13,6 +13,7 @@ from ase.calculators.calculator import BaseCalculator
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.md.langevin import Langevin
 from ase.md.nptberendsen import Inhomogeneous_NPTBerendsen, NPTBerendsen
+from ase.md.verlet import VelocityVerlet
 
 from mlpot.calculator import MLPotCalculator
 from mlpot.lammps import LammpsCalculator, iter_md
@@ -37,9 +38,9 @@ def trajectory(
 ) -> Iterator[tuple[Atoms, dict]]:
     """Yield (frame, row) as `mlpot.lammps.iter_md` does, which runs models and LAMMPS' potentials.
 
-    Other calculators are moved by ASE: Langevin in "nvt", Berendsen's barostat in "npt", whose mean
-    volume is right and whose fluctuations are not. temperature K, times fs. The same seed gives
-    the same frames.
+    Other calculators are moved by ASE: Verlet in "nve", Langevin in "nvt", Berendsen's barostat in
+    "npt", whose mean volume is right and whose fluctuations are not. temperature K, times fs. The
+    same seed gives the same frames.
     """
     settings = {"temperature": temperature, "steps": steps, "every": every, "timestep": timestep}
     settings |= {"equilibration": equilibration, "ensemble": ensemble, "coupling": coupling}
@@ -98,6 +99,8 @@ def _by_ase(
 
 
 def _integrator(moving: Atoms, temperature, timestep, ensemble, coupling, rng):
+    if ensemble == "nve":
+        return VelocityVerlet(moving, timestep)
     if ensemble == "nvt":
         bath = {"temperature_K": temperature, "friction": 1.0 / (DAMPING * units.fs)}
         return Langevin(moving, timestep, **bath, fixcm=False, rng=rng)

@@ -1,4 +1,4 @@
-"""Results by the core and by the slow twins, slopes by Richardson, and how far two agree."""
+"""Results by the slow twins, beside the measures of mlpot.verify."""
 
 from __future__ import annotations
 
@@ -10,19 +10,34 @@ import numpy as np
 from ase import Atoms
 
 import oracle
-from mlpot.metrics import species_of
+from mlpot.lammps import LammpsEngine
+from mlpot.verify.in_lammps import commands
+from mlpot.verify.measures import (
+    RESULTS,
+    arguments,
+    deformed,
+    difference,
+    evaluate,
+    moved,
+    relative,
+    slope,
+)
 from oracle import common
 
-RESULTS = ("energy", "energies", "forces", "dE_dstrain")
-
-
-def arguments(atoms: Atoms, elements: list[str]) -> tuple:
-    """positions, cell, pbc, species: what every method of _core.Potential takes."""
-    return atoms.positions, atoms.cell.array, atoms.pbc, species_of(atoms, elements)
-
-
-def evaluate(potential, atoms: Atoms) -> dict:
-    return potential.evaluate(*arguments(atoms, potential.elements))
+__all__ = [
+    "RESULTS",
+    "arguments",
+    "assert_agree",
+    "by_oracle",
+    "deformed",
+    "difference",
+    "evaluate",
+    "grades_by_lammps",
+    "grades_by_oracle",
+    "moved",
+    "relative",
+    "slope",
+]
 
 
 def by_oracle(data: dict, atoms: Atoms) -> dict:
@@ -68,6 +83,16 @@ def grades_by_oracle(data: dict, atoms: Atoms, rule: str) -> np.ndarray:
     return np.abs(np.array(components)[species, np.arange(len(species))]).max(axis=1)
 
 
+def grades_by_lammps(model_file, rule: str, atoms: Atoms, elements: list[str]) -> dict:
+    """LammpsEngine's results, and grades (N,) that fix pair has asked for on the way."""
+    style, *rest = commands(model_file, elements)
+    lines = [f"{style} grade {rule}", *rest, "fix grades all pair 1 mlpot grade 1"]
+    with LammpsEngine(lines, elements) as engine:
+        results, arrays = engine.evaluate(atoms), engine.lammps.numpy
+        order = np.argsort(arrays.extract_atom("id")[: len(atoms)])
+        return results | {"grades": arrays.extract_fix("grades", 1, 1)[order].copy()}
+
+
 @cache
 def _remembering(features: Callable) -> Callable:
     """features, computed once for all regressors and cores of a block."""
@@ -80,35 +105,6 @@ def _remembering(features: Callable) -> Callable:
         return known[key]
 
     return remembered
-
-
-def slope(function: Callable, step: float) -> np.ndarray:
-    """d function(t)/dt at 0: central differences at step, /2, /4 extrapolated (Richardson)."""
-    tableau = [
-        (np.asarray(function(h)) - function(-h)) / (2 * h) for h in (step, step / 2, step / 4)
-    ]
-    for order in (1, 2):
-        pairs = zip(tableau[1:], tableau, strict=False)
-        tableau = [fine + (fine - coarse) / (4**order - 1) for fine, coarse in pairs]
-    return tableau[0]
-
-
-def moved(atoms: Atoms, displacement) -> Atoms:
-    atoms = atoms.copy()
-    atoms.positions += displacement
-    return atoms
-
-
-def deformed(atoms: Atoms, strain) -> Atoms:
-    """r -> r (1 + strain), cell and atoms."""
-    atoms = atoms.copy()
-    atoms.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
-    return atoms
-
-
-def relative(found, truth) -> float:
-    """Largest difference, relative to the largest value."""
-    return float(np.max(np.abs(np.asarray(found) - truth)) / np.max(np.abs(truth)))
 
 
 def assert_agree(found: dict, truth: dict, tolerance: float, keys=RESULTS) -> None:

@@ -113,4 +113,50 @@ def _error_line(errors: dict[str, Any]) -> str:
     return f"MAE {', '.join(parts)}"
 
 
-COMMANDS = [info, convert, export]
+def verify(
+    model: Annotated[Path, typer.Argument(help="A model file.")],
+    structure: Annotated[
+        str | None,
+        typer.Option("--structure", "-s", help="Its crystal: bcc:Mo, ... or a file."),
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Some checks, such as forces; repeat it.")
+    ] = None,
+) -> None:
+    """Check a model's physics, in Python and in LAMMPS, on 1 to 4 ranks (a minute).
+
+    forces, virial: the derivatives of the energy. sums: of atoms' energies and stresses.
+    periodicity: repeated cells. agreement: of LAMMPS and Python. ranks: of 1, 2, 3 and 4.
+    contacts: atoms on top of each other. frame: rotations, order, ids. cutoff: no jumps. nve:
+    conservation of energy. The exit code is 1 where one fails.
+    """
+    from rich.table import Table
+
+    from mlpot.cli.screen import progress_bar, stderr
+    from mlpot.model import Model
+    from mlpot.verify import CHECKS
+    from mlpot.verify import verify as run
+
+    loaded, failed = Model.load(model), False
+    table = Table(title=f"Checks of {loaded.name}")
+    for head in ("check", "what", "found", "bound", ""):
+        table.add_column(head, justify="right" if head in ("found", "bound") else "left")
+    with progress_bar() as progress:
+        task = progress.add_task("verifying", total=len(only or CHECKS))
+        for check in run(loaded, structure, tuple(only or ())):
+            failed |= not check.ok
+            for what, (value, low, high) in check.values.items():
+                bound = f"{low:g} to {high:g}" if low else f"{high:.0e}" if high else "0"
+                ok = low <= value <= high
+                mark = "[green]ok[/]" if ok else "[bold red]FAIL[/]"
+                table.add_row(check.name, what, f"{value:.3g}", bound, mark)
+            if check.problem:
+                table.add_row(check.name, "not done", "", "", "[bold red]FAIL[/]")
+                stderr.print(f"{check.name}: {check.problem}", markup=False, soft_wrap=True)
+            progress.advance(task)
+    stdout.print(table)
+    if failed:
+        raise typer.Exit(1)
+
+
+COMMANDS = [info, verify, convert, export]

@@ -57,16 +57,6 @@ def commands(model_file, elements: list[str], *more: str, kernels: str = "auto")
     return [style, f"pair_coeff * * {model_file} {names}", "neighbor 0.0 bin", *more]
 
 
-def grades_by_lammps(model_file, rule: str, atoms: Atoms, elements: list[str]) -> dict:
-    """LammpsEngine's results, and grades (N,) that fix pair has asked for on the way."""
-    style, *rest = commands(model_file, elements)
-    lines = [f"{style} grade {rule}", *rest, "fix grades all pair 1 mlpot grade 1"]
-    with LammpsEngine(lines, elements) as engine:
-        results, arrays = engine.evaluate(atoms), engine.lammps.numpy
-        order = np.argsort(arrays.extract_atom("id")[: len(atoms)])
-        return results | {"grades": arrays.extract_fix("grades", 1, 1)[order].copy()}
-
-
 def virial_of(results: dict, box) -> np.ndarray:
     """Sum of r_a f_b (3,3) in LAMMPS' axes, from an engine's results."""
     return -box.rotation @ results["dE_dstrain"] @ box.rotation.T
