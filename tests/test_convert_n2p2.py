@@ -14,6 +14,8 @@ import oracle
 from mlpot.convert import convert, export
 from mlpot.convert.n2p2 import ENERGIES, LENGTHS
 from mlpot.errors import InputError
+from mlpot.features import feature_statistics
+from mlpot.io import read
 from mlpot.model import Model
 from oracle import acsf
 from oracle.structures import crowd
@@ -196,6 +198,17 @@ def test_published_potentials_give_the_energies_of_n2p2(element, weights, shared
         found = oracle.energies(model.data, atoms.positions, atoms.cell[:], atoms.pbc, species)
         assert found.sum() == pytest.approx(energy, abs=1e-8)
     assert content(convert(export(model, "n2p2", tmp_path / "n2p2"))) == content(model)
+
+
+@pytest.mark.parametrize("element", ["Mo", "Si"])
+def test_published_ranges_are_those_of_the_features_in_training(element, shared):
+    """n2p2 found them on the very training set."""
+    model = convert((shared / "models" / element / "nnp").iterdir(), units=PUBLISHED)
+    low, high = (np.array(model.data["ranges"][key][0]) for key in ("low", "high"))
+    train = read(shared / "data" / "zuo2020" / f"{element}_train.xyz.xz").frames
+    (features,) = feature_statistics(model.potential(), train)
+    for found, known in ((features.low, low), (features.high, high)):
+        assert np.abs((found - known) / (high - low)).max() < 2e-6  # as its files are written
 
 
 def test_a_fitted_model_means_the_same_in_n2p2(tmp_path):

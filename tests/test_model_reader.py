@@ -15,7 +15,10 @@ from mlpot.model import Model, seal, unseal
 CELL = next(cell for cell in CELLS if str(cell) == "bispectrum-two-linear-zbl")
 BLOCK = CELL.block | {"two_j_max": 1}
 REGRESSOR = {"type": "linear", "coefficients": [[0.1, -0.2], [0.3, 0.04]]}
-TEXT = Model(CELL.model.data | {"descriptor": BLOCK, "regressor": REGRESSOR}).to_text()
+RANGES = {"low": [[-7.5, -6.5]] * 2, "high": [[7.5, 6.5]] * 2}
+ACTIVE_SET = {"rows": "atoms", "inverse": [[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]] * 2}
+CONTENT = {"descriptor": BLOCK, "regressor": REGRESSOR, "ranges": RANGES, "active_set": ACTIVE_SET}
+TEXT = Model(CELL.model.data | CONTENT).to_text()
 COEFFICIENTS = ("regressor", "coefficients")
 EWALD = {"sum": "ewald", "powers": [6, 12], "coefficients": [[-1.0, 1.0]] * 3, "r_min": [0.0] * 3}
 CUT = EWALD | {"sum": "cut", "r_cut": 4.0, "taper": 1.0}

@@ -25,6 +25,18 @@ MARGIN = 1e-9  # of the largest feature, and of components: rounding is no extra
 NOWHERE = 1e9, 1e9 + 1.0  # the range of features where there was no atom
 
 
+def widened(low: Array, high: Array) -> tuple[Array, Array]:
+    """Ranges (n_species, n_features) as in the model file, from those of atoms (infinite: none)."""
+    seen = np.isfinite(low)
+    sizes = np.where(seen, np.maximum(np.abs(low), np.abs(high)), 0.0)
+    largest = sizes.max(axis=1, keepdims=True, initial=0.0)
+    margin = MARGIN * np.where(largest > 0.0, largest, 1.0)
+    return (
+        np.where(seen, low - margin, NOWHERE[0]),
+        np.where(seen, high + margin, NOWHERE[1]),
+    )
+
+
 class Domain:
     """The potential of a domain, and errors that name the structure."""
 
@@ -77,12 +89,7 @@ class Ranges(Domain):
         return {"low": low.tolist(), "high": high.tolist()}
 
     def _widened(self) -> tuple[Array, Array]:
-        seen = np.isfinite(self.low)
-        sizes = np.where(seen, np.maximum(np.abs(self.low), np.abs(self.high)), 0.0)
-        largest = sizes.max(axis=1, keepdims=True, initial=0.0)
-        margin = MARGIN * np.where(largest > 0.0, largest, 1.0)
-        low = np.where(seen, self.low - margin, NOWHERE[0])
-        return low, np.where(seen, self.high + margin, NOWHERE[1])
+        return widened(self.low, self.high)
 
     def _tell(self) -> None:
         self.potential.set_ranges(*self._widened())

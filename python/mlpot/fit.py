@@ -76,9 +76,8 @@ def fit(
     else:
         outcome = fit_linear(config, model, train, watch, progress, max_memory)
     outcome.log[:0] = notes
-    with watch("coverage"):  # depends on no coefficient: it is that of all members
-        covered = coverage(outcome.models[0], train.frames, config.active_set, progress)
-    outcome.models = [Model({**m.data, **covered}) for m in outcome.models]
+    with watch("coverage"):
+        outcome.models = _covered(outcome.models, train, config, progress)
     with watch("evaluate"):
         measured = [
             (m, evaluate(m, train.frames, progress), test and evaluate(m, test.frames, progress))
@@ -185,6 +184,21 @@ def write(result: FitResult, config: FitConfig, train: io.Dataset) -> None:
     result.files.insert(0, result.files.pop())
     for path in outcome.scratch:
         path.unlink(missing_ok=True)
+
+
+def _covered(
+    models: list[Model], train: io.Dataset, config: FitConfig, progress: Progress | None
+) -> list[Model]:
+    """With ranges and active sets, which are the same where descriptor and scaling are."""
+    known: dict[str, dict] = {}
+    for model in models:
+        if (key := _described(model)) not in known:
+            known[key] = coverage(model, train.frames, config.active_set, progress)
+    return [Model({**model.data, **known[_described(model)]}) for model in models]
+
+
+def _described(model: Model) -> str:
+    return json.dumps([model.data["descriptor"], model.data["scaling"]])
 
 
 def _make_folder(folder: Path) -> None:

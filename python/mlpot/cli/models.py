@@ -82,6 +82,7 @@ def _facts(model: Any) -> dict[str, str]:
         "regressor": f"{data['regressor']['type']}, {potential.n_parameters} coefficients",
         **({"pair term": _pair(data["pair"])} if data["pair"] else {}),
         "core": f"{core['type']} {core['inner']:g} to {core['outer']:g} Å" if core else "none",
+        "grades": _grades(data),
         "source": str(provenance.get("source", provenance.get("converted_from", "unknown"))),
     }
     for split, files in provenance.get("data", {}).items():
@@ -96,6 +97,13 @@ def _facts(model: Any) -> dict[str, str]:
 def _pair(block: dict[str, Any]) -> str:
     where = f"inside {block['r_cut']:g} Å" if block["sum"] == "cut" else "over the lattice (Ewald)"
     return f"r^-k with k = {', '.join(map(str, block['powers']))}, {where}"
+
+
+def _grades(data: dict[str, Any]) -> str:
+    found = ["range"] * bool(data["ranges"])
+    if data["active_set"]:
+        found.append(f"d_optimal (of {data['active_set']['rows']})")
+    return ", ".join(found) or "none; mlpot cover adds what the training set covers"
 
 
 def _smoothness(derivatives: int) -> str:

@@ -22,10 +22,12 @@ from mlpot.convert.n2p2_settings import (
     Function,
     Settings,
 )
+from mlpot.domain import widened
 from mlpot.errors import InputError, did_you_mean
 from mlpot.model import Model
 
 UNITS = "bohr,hartree"
+OPEN = 1e90  # a range up to here is none
 # angstrom and eV in one of them, CODATA 2018
 LENGTHS = {"bohr": 0.529177210903, "angstrom": 1.0}
 ENERGIES = {"hartree": 27.211386245988, "eV": 1.0}
@@ -59,6 +61,7 @@ def read_n2p2(files: list[Path], units: str | None = None) -> Model:
             "E0": [(e + mean) * energy for e in settings.atom_energies()],
             "descriptor": _descriptor(settings, functions, length),
             "scaling": _read_scaling(scaling_path, settings, [*map(len, functions)]),
+            "ranges": _read_ranges(scaling_path, [*map(len, functions)]),
             "regressor": {
                 "type": "neural_network",
                 "layers": hidden,
@@ -153,6 +156,25 @@ def _read_scaling(path: Path, settings: Settings, counts: list[int]) -> dict | N
     if left and (len(left) > 1 or len(left[0].words) != 2):
         left[0].refuse(f"text after the last of {sum(counts)} functions")
     return None if none else {"shift": shift, "scale": scale}
+
+
+def _read_ranges(path: Path, counts: list[int]) -> dict | None:
+    """The model file's ranges, of a file that _read_scaling took; None if one is left open."""
+    low, high = np.zeros((2, len(counts), max(counts)))  # the functions an element lacks are 0
+    of_functions = iter(lines(path))
+    for center, n in enumerate(counts):
+        for k in range(n):
+            words = next(of_functions).words[2:4]
+            low[center, k], high[center, k] = (
+                map(float, words) if len(words) == 2 else (-OPEN, OPEN)
+            )
+    if not (np.all(np.abs([low, high]) < OPEN) and np.all(low <= high)):
+        return None
+    wider = zip((low, high), widened(low, high), strict=True)  # for those that never varied
+    return {
+        key: np.where(low < high, exact, wide)
+        for key, (exact, wide) in zip(("low", "high"), wider, strict=True)
+    }
 
 
 def _scaling(line: Line, settings: Settings) -> tuple[float, float]:

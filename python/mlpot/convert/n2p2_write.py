@@ -16,6 +16,8 @@ from mlpot.errors import InputError
 from mlpot.files import write_atomic
 from mlpot.model import Model
 
+OPEN = -1e99, 1e99
+
 
 def write_n2p2(model: Model, folder: str | Path) -> list[Path]:
     """Writes folder/input.nn, scaling.data and weights.ZZZ.data, and returns them.
@@ -113,13 +115,14 @@ def _function_line(center: str, f: Function, symbols: list[str]) -> str:
 
 
 def _scaling_text(data: dict, order: list[int], inputs: list) -> str:
-    """Statistics that give the model's scaling; ranges it does not know are left wide open."""
-    lines = ["# element, function, min, max, mean, sigma"]
+    """Statistics that give the model's scaling, and its ranges; those not known are wide open."""
+    lines, known = ["# element, function, min, max, mean, sigma"], data["ranges"]
     for i, (s, of_element) in enumerate(zip(order, inputs, strict=True), 1):
         shift, scale, _ = _scaling(data, s)
         for n, (_, k) in enumerate(of_element, 1):
             # 1 / sigma must give scale to the last bit: more digits than a double has
-            lines.append(f"{i} {n} -1E+99 1E+99 {shift[k]!r} {1 / Decimal(scale[k]):.24E}")
+            low, high = (known[key][s][k] for key in known) if known else OPEN
+            lines.append(f"{i} {n} {low!r} {high!r} {shift[k]!r} {1 / Decimal(scale[k]):.24E}")
     return "\n".join(lines) + "\n"
 
 
