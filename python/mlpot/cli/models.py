@@ -79,7 +79,8 @@ def _facts(model: Any) -> dict[str, str]:
         "E0, eV": ", ".join(e0),
         "cutoff": f"{potential.r_cut:g} Å, {_smoothness(potential.smoothness)}",
         "descriptor": f"{data['descriptor']['type']}, {potential.n_features} numbers an atom",
-        "regressor": f"{data['regressor']['type']}, {potential.n_parameters} coefficients",
+        "regressor": f"{data['regressor']['type']}, {potential.n_parameters} coefficients"
+        + (", of the mean features" if data["pooling"] == "structure" else ""),
         **({"pair term": _pair(data["pair"])} if data["pair"] else {}),
         "core": f"{core['type']} {core['inner']:g} to {core['outer']:g} Å" if core else "none",
         "grades": _grades(data),
