@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
-
 from contract.in_lammps import NINE, SIX, Tallies, commands, virial_of
+
 from contract.measures import deformed, moved, relative, slope
 from lmp import data_file, lmp
 from mlpot.lammps import LammpsEngine

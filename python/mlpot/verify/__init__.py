@@ -13,8 +13,11 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
+import numpy as np
+
 from mlpot.calculator import MLPotCalculator
 from mlpot.errors import InputError
+from mlpot.generate import relax_lattice
 from mlpot.generate.cells import supercell
 from mlpot.model import Model
 from mlpot.verify import checks
@@ -73,8 +76,12 @@ class _Subject:
 
     def __init__(self, model: Model, structure: str | None, stack: ExitStack):
         self.model, self.potential = model, model.potential()
-        self.calculator = MLPotCalculator(model)
-        self.crystal = crystal_of(model, structure, self.calculator)
+        self.calculator, self.restless = MLPotCalculator(model), ""
+        self.crystal = crystal_of(model, structure)
+        try:
+            self.crystal = relax_lattice(self.crystal, self.calculator)
+        except InputError:
+            self.restless = "no volume near this crystal's is a minimum of the energy: -s another"
         self.radii = radii_of(model)
         self.atoms, clearance = crowded(self.crystal, self.radii)
         self.step = min(STEP, 0.9 * clearance)
@@ -134,6 +141,8 @@ def _contacts(s: _Subject) -> dict:
 
 
 def _nve(s: _Subject) -> dict:
+    if s.restless:
+        raise InputError(s.restless)
     ratio, drift = conservation(supercell(s.crystal, ATOMS), s.calculator)
     values = _below(("drift at 1 fs, meV/atom/ps", drift, 5e-3))
     return {"rms(2 fs) / rms(1 fs)": (ratio, 3.8, 4.2), **values}
@@ -149,9 +158,10 @@ def _cutoff(s: _Subject) -> dict:
     energy = force = 0.0
     for atoms, j, along in checks.crossings(s.model.elements, s.radii, s.atoms, box):
         of_energy, of_force = checks.jump(s.potential, atoms, j, along)
-        rounding = ROUNDING * abs(evaluate(s.potential, atoms)["energy"])
-        energy, force = max(energy, of_energy - rounding), max(force, of_force)
-    return _below(("jump of E, eV", energy, 1e-12), ("jump of F, eV/Å", force, 1e-9))
+        here = evaluate(s.potential, atoms)
+        energy = max(energy, of_energy - ROUNDING * abs(here["energy"]))
+        force = max(force, of_force - 10 * ROUNDING * np.abs(here["forces"]).max())
+    return _below(("jump of E, eV", energy, 1e-12), ("jump of F, eV/Å", float(force), 1e-9))
 
 
 def _below(*values: tuple[str, float, float]) -> dict:

@@ -11,7 +11,7 @@ from ase.data import atomic_numbers, reference_states
 from ase.neighborlist import neighbor_list
 
 from mlpot.errors import InputError
-from mlpot.generate import parse_structure, relax_lattice
+from mlpot.generate import parse_structure
 from mlpot.generate.cells import supercell
 from mlpot.generate.crystals import LATTICES
 from mlpot.model import Model
@@ -20,14 +20,14 @@ INNER = ("sinner", "dinner")  # of the bispectrum: where an inner cutoff is, and
 SEEDS = 60  # of crowded cells, the one of which with the clearest distances is taken
 
 
-def crystal_of(model: Model, structure: str | None, calculator) -> Atoms:
-    """A cell of the model's elements, its volume relaxed by the calculator.
+def crystal_of(model: Model, structure: str | None) -> Atoms:
+    """A cell of the model's elements, not relaxed.
 
     structure: "bcc:Mo" or a file; default: the crystal of the first element, the others of the
     model put on its sites in turn. Raises InputError where there is none.
     """
     if structure:
-        return relax_lattice(parse_structure(structure), calculator)
+        return parse_structure(structure)
     symbol = model.elements[0]
     lattice = (reference_states[atomic_numbers[symbol]] or {}).get("symmetry")
     if lattice not in LATTICES:
@@ -38,7 +38,7 @@ def crystal_of(model: Model, structure: str | None, calculator) -> Atoms:
         sites = np.random.default_rng(0).permutation(len(atoms))
         for k, site in enumerate(sites):
             atoms.symbols[int(site)] = model.elements[k % len(model.elements)]
-    return relax_lattice(atoms, calculator)
+    return atoms
 
 
 def radii_of(model: Model) -> list[float]:
