@@ -5,6 +5,7 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "clones.hpp"
 #include "cutoff.hpp"
 #include "voigt.hpp"
 
@@ -12,7 +13,7 @@ namespace mlpot {
 
 namespace {
 
-constexpr int n_knots = 8192;
+constexpr int n_knots = 4096;
 constexpr double table_begin = 1.0;  // Å^2
 
 // The centers, sorted by species.
@@ -164,13 +165,14 @@ void PairTerm::make_table() {
   const Columns columns(n_species_, n_powers(), coefficients_.data());
   const double end = r_cut() * r_cut();
   table_spacing_ = (end - table_begin) / (n_knots - 1);
-  table_.assign(n_species_pairs(n_species_), std::vector<double>(2 * n_knots));
-  for (std::size_t pair = 0; pair < table_.size(); pair++) {
+  const int n_pairs = n_species_pairs(n_species_);
+  table_.resize(static_cast<std::size_t>(n_pairs) * 2 * n_knots);
+  for (int pair = 0; pair < n_pairs; pair++) {
     double left, slope;  // of the energy at the cutoff: taken off, else the energy would jump there
-    near(columns, static_cast<int>(pair), end, &left, &slope);
+    near(columns, pair, end, &left, &slope);
     for (int knot = 0; knot < n_knots; knot++) {
-      double* y = &table_[pair][2 * knot];
-      near(columns, static_cast<int>(pair), table_begin + knot * table_spacing_, y, y + 1);
+      double* y = &table_[2 * (static_cast<std::size_t>(pair) * n_knots + knot)];
+      near(columns, pair, table_begin + knot * table_spacing_, y, y + 1);
       y[0] -= left;
       y[1] *= table_spacing_;
     }
@@ -196,48 +198,33 @@ std::vector<double> PairTerm::beyond_cutoff() const {
   return found;
 }
 
-// near() by cubic Hermite interpolation.
-inline void PairTerm::tabulated(int pair, double r2, double& value, double& slope) const {
-  const double at = (r2 - table_begin) / table_spacing_;
-  if (at < 0.0) {
-    near(Columns(n_species_, n_powers(), coefficients_.data()), pair, r2, &value, &slope);
-    return;
-  }
-  const int knot = std::min(static_cast<int>(at), n_knots - 2);
-  const double t = at - knot, *y = &table_[pair][2 * knot];
-  const double rise = y[2] - y[0], c = 3.0 * rise - 2.0 * y[1] - y[3], d = y[1] + y[3] - 2.0 * rise;
-  value = y[0] + t * (y[1] + t * (c + t * d));
-  slope = (y[1] + t * (2.0 * c + 3.0 * t * d)) / table_spacing_;
-}
-
 // Every pair of neighbours is met from both of its atoms: each has half of its energy, and what the
 // other one would add to its force and virial.
-void PairTerm::add_neighbors_by_table(const Neighborhood& all, const SumOutput& out) const {
+void PairTerm::add_neighbors_by_table(const Neighborhood& all, const SumOutput& out) {
   const double cut = r_cut() * r_cut();
   const bool with_virial = out.virial || out.virials || out.centroid_virials;
-  double energy = 0.0;
+  std::vector<int> table_of(n_species_);
   for (int k = 0; k < all.n_centers; k++) {
     const int i = all.centers[k], a = all.species_of_type[all.type[i]];
     if (a < 0) continue;
-    const double xi[3] = {all.x[3 * i], all.x[3 * i + 1], all.x[3 * i + 2]};
+    for (int b = 0; b < n_species_; b++) table_of[b] = species_pair(a, b, n_species_) * 2 * n_knots;
+    const int n = find_near(all, i, cut, table_of.data());
+    look_up(near_, n, table_.data(), 1.0 / table_spacing_);
     double mine = 0.0, force[3] = {}, virial[9] = {};
-    for (int m = 0; m < all.n_neighbors[i]; m++) {
-      const int j = all.neighbors[i][m] & all.neighbor_mask;
-      const double dx = all.x[3 * j] - xi[0], dy = all.x[3 * j + 1] - xi[1],
-                   dz = all.x[3 * j + 2] - xi[2];
-      const double r2 = dx * dx + dy * dy + dz * dz;
-      if (r2 >= cut) continue;
-      const int b = all.species_of_type[all.type[j]];
-      if (b < 0) continue;
-      double value, slope;
-      tabulated(species_pair(a, b, n_species_), r2, value, slope);
-      const double d[3] = {dx, dy, dz};
-      mine += 0.5 * value;
-      for (int axis = 0; axis < 3; axis++) force[axis] += 2.0 * slope * d[axis];
+    for (int m = 0; m < n; m++) {
+      const double d[3] = {near_.d[0][m], near_.d[1][m], near_.d[2][m]};
+      if (near_.r2[m] < table_begin) {
+        const int pair = near_.table[m] / (2 * n_knots);
+        near(Columns(n_species_, n_powers(), coefficients_.data()), pair, near_.r2[m],
+             &near_.value[m], &near_.slope[m]);
+      }
+      mine += 0.5 * near_.value[m];
+      for (int axis = 0; axis < 3; axis++) force[axis] += 2.0 * near_.slope[m] * d[axis];
       if (!with_virial) continue;
-      for (int v = 0; v < 9; v++) virial[v] -= slope * d[voigt_row[v]] * d[voigt_column[v]];
+      for (int v = 0; v < 9; v++)
+        virial[v] -= near_.slope[m] * d[voigt_row[v]] * d[voigt_column[v]];
     }
-    energy += mine;
+    *out.energy += mine;
     if (out.energies) out.energies[i] += mine;
     for (int axis = 0; out.forces && axis < 3; axis++) out.forces[3 * i + axis] += force[axis];
     for (int v = 0; with_virial && v < 9; v++) {
@@ -246,7 +233,46 @@ void PairTerm::add_neighbors_by_table(const Neighborhood& all, const SumOutput& 
       if (out.centroid_virials) out.centroid_virials[9 * i + v] += virial[v];
     }
   }
-  *out.energy += energy;
+}
+
+// The neighbours of atom i inside the cutoff into near_; returns how many.
+int PairTerm::find_near(const Neighborhood& all, int i, double cut, const int* table_of) {
+  const std::size_t most = all.n_neighbors[i];
+  if (near_.r2.size() < most) {
+    for (auto* room :
+         {&near_.d[0], &near_.d[1], &near_.d[2], &near_.r2, &near_.value, &near_.slope})
+      room->resize(most);
+    near_.table.resize(most);
+  }
+  const double x = all.x[3 * i], y = all.x[3 * i + 1], z = all.x[3 * i + 2];
+  double *dx = near_.d[0].data(), *dy = near_.d[1].data(), *dz = near_.d[2].data();
+  int n = 0;
+  for (std::size_t m = 0; m < most; m++) {
+    const int j = all.neighbors[i][m] & all.neighbor_mask, b = all.species_of_type[all.type[j]];
+    dx[n] = all.x[3 * j] - x;
+    dy[n] = all.x[3 * j + 1] - y;
+    dz[n] = all.x[3 * j + 2] - z;
+    near_.r2[n] = dx[n] * dx[n] + dy[n] * dy[n] + dz[n] * dz[n];
+    near_.table[n] = table_of[b < 0 ? 0 : b];
+    n += near_.r2[n] < cut && b >= 0;
+  }
+  return n;
+}
+
+// near() by cubic Hermite interpolation, for all of `near` at once.
+MLPOT_CLONES void PairTerm::look_up(Near& near, int n, const double* table, double per_spacing) {
+  const double* r2 = near.r2.data();
+  const int* begin = near.table.data();
+  double *value = near.value.data(), *slope = near.slope.data();
+  for (int m = 0; m < n; m++) {
+    const double at = std::max(r2[m] - table_begin, 0.0) * per_spacing;
+    const int knot = std::min(static_cast<int>(at), n_knots - 2);
+    const double t = at - knot, *y = table + begin[m] + 2 * knot;
+    const double rise = y[2] - y[0], c = 3.0 * rise - 2.0 * y[1] - y[3],
+                 d = y[1] + y[3] - 2.0 * rise;
+    value[m] = y[0] + t * (y[1] + t * (c + t * d));
+    slope[m] = (y[1] + t * (2.0 * c + 3.0 * t * d)) * per_spacing;
+  }
 }
 
 // The same for any columns, without a table.

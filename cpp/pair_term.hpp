@@ -50,6 +50,10 @@ class PairTerm {
   static constexpr double default_eta = 5.5;
 
  private:
+  struct Near {  // neighbours of one atom, side by side
+    std::vector<double> d[3], r2, value, slope;
+    std::vector<int> table;  // where that of the pair begins
+  };
   struct Core {
     double r_min, v, dv, d2v, strength;  // of V and its derivatives at r_min
   };
@@ -60,8 +64,9 @@ class PairTerm {
   void near(const Columns& columns, int pair, double r2, double* value, double* slope) const;
   void make_table();
   std::vector<double> beyond_cutoff() const;
-  void tabulated(int pair, double r2, double& value, double& slope) const;
-  void add_neighbors_by_table(const Neighborhood& all, const SumOutput& out) const;
+  void add_neighbors_by_table(const Neighborhood& all, const SumOutput& out);
+  int find_near(const Neighborhood& all, int i, double cut, const int* table_of);
+  static void look_up(Near& near, int n, const double* table, double per_spacing);
   void add_neighbors(const Neighborhood& all, const Columns& columns, const int* atom_of,
                      const SumOutput& out) const;
   void add(const Neighborhood& all, const Columns& columns, const int* atom_of,
@@ -75,10 +80,11 @@ class PairTerm {
   std::vector<Core> cores_;           // [n_species_pairs]
   std::unique_ptr<PowerKernel> kernel_;
   std::unique_ptr<ReciprocalSum> reciprocal_;
-  std::unique_ptr<MeshSum> mesh_;           // null: vector by vector
-  std::vector<std::vector<double>> table_;  // [pair][2 n_knots] near() and its slope times spacing
-  double table_spacing_ = 0.0;              // in r^2
-  std::vector<double> cell_;                // of reciprocal_
+  std::unique_ptr<MeshSum> mesh_;  // null: vector by vector
+  std::vector<double> table_;      // [pair][n_knots][2] near() and its slope times the spacing
+  Near near_;
+  double table_spacing_ = 0.0;  // in r^2
+  std::vector<double> cell_;    // of reciprocal_
 };
 
 }  // namespace mlpot
