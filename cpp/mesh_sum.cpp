@@ -4,7 +4,7 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "clones.hpp"
+#include "spline_block.hpp"
 #include "voigt.hpp"
 
 namespace mlpot {
@@ -15,58 +15,7 @@ constexpr double two_pi = 6.28318530717958647692;
 constexpr int n_knots = 4096;       // of a kernel as a function of G^2
 constexpr double direct_x = 0.5;    // below this x = G^2/(4 alpha^2) the kernel is computed, as it
 constexpr double largest_x = 40.0;  // diverges at 0; above this it is 0
-constexpr int p = MeshSum::order;
-
-// Cardinal B-splines M_p(f + p - 1 - i), i = 0 .. p - 1, and their slopes (Essmann et al.).
-void fill_splines(double f, double* weight, double* slope) {
-  const auto raise = [&](int k) {  // from order k - 1 to k
-    const double scale = 1.0 / (k - 1);
-    weight[k - 1] = scale * f * weight[k - 2];
-    for (int j = 1; j < k - 1; j++)
-      weight[k - j - 1] = scale * ((f + j) * weight[k - j - 2] + (k - j - f) * weight[k - j - 1]);
-    weight[0] *= scale * (1.0 - f);
-  };
-  weight[0] = 1.0 - f;
-  weight[1] = f;
-  for (int k = 3; k < p; k++) raise(k);
-  slope[0] = -weight[0];
-  for (int i = 1; i < p - 1; i++) slope[i] = weight[i - 1] - weight[i];
-  slope[p - 1] = weight[p - 2];
-  raise(p);
-}
-
-// Adds w0 w1 w2 around an atom; the points along the last axis are next to each other.
-MLPOT_CLONES void add_block(double* mesh, const long (&row)[p][p], const double (&w)[3][p]) {
-  for (int i = 0; i < p; i++)
-    for (int j = 0; j < p; j++) {
-      double* to = mesh + row[i][j];
-      const double wij = w[0][i] * w[1][j];
-      for (int k = 0; k < p; k++) to[k] += wij * w[2][k];
-    }
-}
-
-// sums: of the mesh with the weights, and with their slope along each axis.
-MLPOT_CLONES void read_block(const double* mesh, const long (&row)[p][p], const double (&w)[3][p],
-                             const double (&d)[3][p], double (&sums)[4]) {
-  double value = 0.0, by_0 = 0.0, by_1 = 0.0, by_2 = 0.0;
-  for (int i = 0; i < p; i++)
-    for (int j = 0; j < p; j++) {
-      const double* from = mesh + row[i][j];
-      double along = 0.0, sloped = 0.0;
-      for (int k = 0; k < p; k++) {
-        along += w[2][k] * from[k];
-        sloped += d[2][k] * from[k];
-      }
-      value += w[0][i] * w[1][j] * along;
-      by_0 += d[0][i] * w[1][j] * along;
-      by_1 += w[0][i] * d[1][j] * along;
-      by_2 += w[0][i] * w[1][j] * sloped;
-    }
-  sums[0] = value;
-  sums[1] = by_0;
-  sums[2] = by_1;
-  sums[3] = by_2;
-}
+constexpr int p = spline_order;
 
 }  // namespace
 
@@ -126,14 +75,14 @@ void MeshSum::choose_mesh(const double* cell) {
   for (int d = 0; d < 3; d++) {
     const double length = std::sqrt(cell[3 * d] * cell[3 * d] + cell[3 * d + 1] * cell[3 * d + 1] +
                                     cell[3 * d + 2] * cell[3 * d + 2]);
-    n[d] = 2 * good_fft_size(std::max(order, static_cast<int>(std::ceil(0.5 * length / spacing_))));
+    n[d] = 2 * good_fft_size(std::max(p, static_cast<int>(std::ceil(0.5 * length / spacing_))));
   }
   if (std::equal(n, n + 3, n_)) return;
   if (static_cast<double>(n[0]) * n[1] * n[2] > 1e9)
     throw std::invalid_argument("the mesh for the sum over the lattice would have over 1e9 points");
   std::copy_n(n, 3, n_);
   size_ = static_cast<std::size_t>(n[0]) * n[1] * n[2];
-  padded_ = n[2] + order - 1;
+  padded_ = n[2] + p - 1;
   fft_ = Fft3(n_);
   meshes_.assign((n_species_ + 1) / 2, {});
   for (Mesh& mesh : meshes_) {

@@ -25,8 +25,6 @@ class MeshSum {
 
   ~MeshSum();
 
-  static constexpr int order = 6;  // of the splines
-
  private:
   // Two real meshes, of two species, as one complex one.
   struct Mesh {

@@ -5,16 +5,11 @@
 #include <numeric>
 #include <stdexcept>
 
-#include "clones.hpp"
-#include "cutoff.hpp"
 #include "voigt.hpp"
 
 namespace mlpot {
 
 namespace {
-
-constexpr int n_knots = 4096;
-constexpr double table_begin = 1.0;  // Å^2
 
 // The centers, sorted by species.
 LocalAtoms sorted(const Neighborhood& all, int n_species) {
@@ -78,9 +73,12 @@ void PairTerm::use_mesh(double accuracy, double r_cut) {
   const auto& kernel = static_cast<const EwaldKernel&>(*kernel_);
   // In units of 1/alpha; measured.
   const double spacing = std::min(0.34, 0.33 * std::pow(accuracy / 1e-5, 0.2));
-  mesh_ = std::make_unique<MeshSum>(kernel, Columns(n_species_, n_powers(), coefficients_.data()),
-                                    spacing / kernel.alpha(), beyond_cutoff());
-  make_table();
+  const Columns columns(n_species_, n_powers(), coefficients_.data());
+  table_ = std::make_unique<PairTable>(
+      n_species_, r_cut, [this, columns](int pair, double r2, double* value, double* slope) {
+        near(columns, pair, r2, value, slope);
+      });
+  mesh_ = std::make_unique<MeshSum>(kernel, columns, spacing / kernel.alpha(), table_->beyond());
 }
 
 void PairTerm::cut_at(double r_cut) {
@@ -160,122 +158,8 @@ void PairTerm::at(int a, int b, double r, double& v, double& dv_dr) const {
   dv_dr *= 2.0 * r;
 }
 
-// near() at knots of equal distance in r^2, from 1 Å^2 on; below, the table would be too coarse.
-void PairTerm::make_table() {
-  const Columns columns(n_species_, n_powers(), coefficients_.data());
-  const double end = r_cut() * r_cut();
-  table_spacing_ = (end - table_begin) / (n_knots - 1);
-  const int n_pairs = n_species_pairs(n_species_);
-  table_.resize(static_cast<std::size_t>(n_pairs) * 2 * n_knots);
-  for (int pair = 0; pair < n_pairs; pair++) {
-    double left, slope;  // of the energy at the cutoff: taken off, else the energy would jump there
-    near(columns, pair, end, &left, &slope);
-    for (int knot = 0; knot < n_knots; knot++) {
-      double* y = &table_[2 * (static_cast<std::size_t>(pair) * n_knots + knot)];
-      near(columns, pair, table_begin + knot * table_spacing_, y, y + 1);
-      y[0] -= left;
-      y[1] *= table_spacing_;
-    }
-  }
-}
-
-// What the table leaves out, of atoms spread evenly: V beyond r_cut, and V(r_cut) within it. By
-// parts,
-//   -4 pi/3 int_{r_cut}^inf r^3 V'(r) dr  (Simpson's rule; it has faded at 2 r_cut)
-std::vector<double> PairTerm::beyond_cutoff() const {
-  constexpr int n = 200;
-  const Columns columns(n_species_, n_powers(), coefficients_.data());
-  const double step = r_cut() / n;
-  std::vector<double> found(n_species_pairs(n_species_), 0.0);
-  for (std::size_t pair = 0; pair < found.size(); pair++)
-    for (int k = 0; k <= n; k++) {
-      const double r = r_cut() + k * step, weight = k % n == 0 ? 1.0 : k % 2 ? 4.0 : 2.0;
-      double value, slope;
-      near(columns, static_cast<int>(pair), r * r, &value, &slope);
-      found[pair] -=
-          weight * step / 3.0 * (4.0 * MLPOT_ISA::pi / 3.0) * r * r * r * 2.0 * r * slope;
-    }
-  return found;
-}
-
 // Every pair of neighbours is met from both of its atoms: each has half of its energy, and what the
 // other one would add to its force and virial.
-void PairTerm::add_neighbors_by_table(const Neighborhood& all, const SumOutput& out) {
-  const double cut = r_cut() * r_cut();
-  const bool with_virial = out.virial || out.virials || out.centroid_virials;
-  std::vector<int> table_of(n_species_);
-  for (int k = 0; k < all.n_centers; k++) {
-    const int i = all.centers[k], a = all.species_of_type[all.type[i]];
-    if (a < 0) continue;
-    for (int b = 0; b < n_species_; b++) table_of[b] = species_pair(a, b, n_species_) * 2 * n_knots;
-    const int n = find_near(all, i, cut, table_of.data());
-    look_up(near_, n, table_.data(), 1.0 / table_spacing_);
-    double mine = 0.0, force[3] = {}, virial[9] = {};
-    for (int m = 0; m < n; m++) {
-      const double d[3] = {near_.d[0][m], near_.d[1][m], near_.d[2][m]};
-      if (near_.r2[m] < table_begin) {
-        const int pair = near_.table[m] / (2 * n_knots);
-        near(Columns(n_species_, n_powers(), coefficients_.data()), pair, near_.r2[m],
-             &near_.value[m], &near_.slope[m]);
-      }
-      mine += 0.5 * near_.value[m];
-      for (int axis = 0; axis < 3; axis++) force[axis] += 2.0 * near_.slope[m] * d[axis];
-      if (!with_virial) continue;
-      for (int v = 0; v < 9; v++)
-        virial[v] -= near_.slope[m] * d[voigt_row[v]] * d[voigt_column[v]];
-    }
-    *out.energy += mine;
-    if (out.energies) out.energies[i] += mine;
-    for (int axis = 0; out.forces && axis < 3; axis++) out.forces[3 * i + axis] += force[axis];
-    for (int v = 0; with_virial && v < 9; v++) {
-      if (out.virial) out.virial[3 * voigt_row[v] + voigt_column[v]] += virial[v];
-      if (out.virials && v < 6) out.virials[6 * i + v] += virial[v];
-      if (out.centroid_virials) out.centroid_virials[9 * i + v] += virial[v];
-    }
-  }
-}
-
-// The neighbours of atom i inside the cutoff into near_; returns how many.
-int PairTerm::find_near(const Neighborhood& all, int i, double cut, const int* table_of) {
-  const std::size_t most = all.n_neighbors[i];
-  if (near_.r2.size() < most) {
-    for (auto* room :
-         {&near_.d[0], &near_.d[1], &near_.d[2], &near_.r2, &near_.value, &near_.slope})
-      room->resize(most);
-    near_.table.resize(most);
-  }
-  const double x = all.x[3 * i], y = all.x[3 * i + 1], z = all.x[3 * i + 2];
-  double *dx = near_.d[0].data(), *dy = near_.d[1].data(), *dz = near_.d[2].data();
-  int n = 0;
-  for (std::size_t m = 0; m < most; m++) {
-    const int j = all.neighbors[i][m] & all.neighbor_mask, b = all.species_of_type[all.type[j]];
-    dx[n] = all.x[3 * j] - x;
-    dy[n] = all.x[3 * j + 1] - y;
-    dz[n] = all.x[3 * j + 2] - z;
-    near_.r2[n] = dx[n] * dx[n] + dy[n] * dy[n] + dz[n] * dz[n];
-    near_.table[n] = table_of[b < 0 ? 0 : b];
-    n += near_.r2[n] < cut && b >= 0;
-  }
-  return n;
-}
-
-// near() by cubic Hermite interpolation, for all of `near` at once.
-MLPOT_CLONES void PairTerm::look_up(Near& near, int n, const double* table, double per_spacing) {
-  const double* r2 = near.r2.data();
-  const int* begin = near.table.data();
-  double *value = near.value.data(), *slope = near.slope.data();
-  for (int m = 0; m < n; m++) {
-    const double at = std::max(r2[m] - table_begin, 0.0) * per_spacing;
-    const int knot = std::min(static_cast<int>(at), n_knots - 2);
-    const double t = at - knot, *y = table + begin[m] + 2 * knot;
-    const double rise = y[2] - y[0], c = 3.0 * rise - 2.0 * y[1] - y[3],
-                 d = y[1] + y[3] - 2.0 * rise;
-    value[m] = y[0] + t * (y[1] + t * (c + t * d));
-    slope[m] = (y[1] + t * (2.0 * c + 3.0 * t * d)) * per_spacing;
-  }
-}
-
-// The same for any columns, without a table.
 void PairTerm::add_neighbors(const Neighborhood& all, const Columns& columns, const int* atom_of,
                              const SumOutput& out) const {
   const int width = columns.width(), n_columns = columns.total();
@@ -314,7 +198,7 @@ void PairTerm::add_neighbors(const Neighborhood& all, const Columns& columns, co
 
 void PairTerm::add(const Neighborhood& all, const Columns& columns, const int* atom_of,
                    const SumOutput& out) {
-  if (mesh_ && columns.summed()) add_neighbors_by_table(all, out);
+  if (mesh_ && columns.summed()) table_->add(all, out);
   else add_neighbors(all, columns, atom_of, out);
   if (!ewald_) return;
   if (!all.cell)

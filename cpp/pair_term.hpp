@@ -10,6 +10,7 @@
 #include "engine.hpp"
 #include "lattice_sum.hpp"
 #include "mesh_sum.hpp"
+#include "pair_table.hpp"
 
 namespace mlpot {
 
@@ -50,10 +51,6 @@ class PairTerm {
   static constexpr double default_eta = 5.5;
 
  private:
-  struct Near {  // neighbours of one atom, side by side
-    std::vector<double> d[3], r2, value, slope;
-    std::vector<int> table;  // where that of the pair begins
-  };
   struct Core {
     double r_min, v, dv, d2v, strength;  // of V and its derivatives at r_min
   };
@@ -62,11 +59,6 @@ class PairTerm {
   void make_cores(const std::vector<double>& r_min);
   double bare(int pair, double r, double& dv_dr, double& d2v_dr2) const;
   void near(const Columns& columns, int pair, double r2, double* value, double* slope) const;
-  void make_table();
-  std::vector<double> beyond_cutoff() const;
-  void add_neighbors_by_table(const Neighborhood& all, const SumOutput& out);
-  int find_near(const Neighborhood& all, int i, double cut, const int* table_of);
-  static void look_up(Near& near, int n, const double* table, double per_spacing);
   void add_neighbors(const Neighborhood& all, const Columns& columns, const int* atom_of,
                      const SumOutput& out) const;
   void add(const Neighborhood& all, const Columns& columns, const int* atom_of,
@@ -80,11 +72,9 @@ class PairTerm {
   std::vector<Core> cores_;           // [n_species_pairs]
   std::unique_ptr<PowerKernel> kernel_;
   std::unique_ptr<ReciprocalSum> reciprocal_;
-  std::unique_ptr<MeshSum> mesh_;  // null: vector by vector
-  std::vector<double> table_;      // [pair][n_knots][2] near() and its slope times the spacing
-  Near near_;
-  double table_spacing_ = 0.0;  // in r^2
-  std::vector<double> cell_;    // of reciprocal_
+  std::unique_ptr<MeshSum> mesh_;  // null: vector by vector, and without a table
+  std::unique_ptr<PairTable> table_;
+  std::vector<double> cell_;  // of reciprocal_
 };
 
 }  // namespace mlpot
