@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from contract.in_lammps import NINE, SIX, Tallies, commands, virial_of
 
-from contract.measures import deformed, moved, relative, slope
 from lmp import data_file, lmp
 from mlpot.lammps import LammpsEngine
 from mlpot.model import Model
+from mlpot.verify.in_lammps import NINE, SIX, Tallies, commands, virial_of
+from mlpot.verify.measures import deformed, moved, relative, slope
 
 POWERS = [1, 2, 3, 4, 6, 9, 12]
 
