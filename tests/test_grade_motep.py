@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mlpot.convert import export
+from mlpot import io
+from mlpot.convert import convert, export
 from mlpot.coverage import coverage
 from mlpot.domain import AtomSets
 from mlpot.grade import grade, structure_row
@@ -40,7 +41,7 @@ def grader_of(model, tmp_path_factory):
 
     (path,) = export(model, "mtp", tmp_path_factory.mktemp("mtp") / "pot")
 
-    def grader(mode, train):
+    def grader(mode, train, path=path):
         data = read_mtp(path)
         data.species = [42]
         data.optimized = ["moment_coeffs", "species_coeffs"]
@@ -97,3 +98,22 @@ def test_the_volume_is_not_below_that_of_motep(model, grader_of):
     found = Model(model.data | coverage(model, train, "atoms"))
     (ours,) = AtomSets(found, np.ones((1, LEVEL + 2)), continued=True).sets
     assert np.linalg.slogdet(ours.rows)[1] > np.linalg.slogdet(theirs)[1] - 1.0
+
+
+def test_grades_of_the_published_potential_of_molybdenum_are_those_of_motep(shared, grader_of):
+    """Some of its 289 columns follow from others; motep's least squares leaves them out."""
+    path = shared / "models/Mo/mtp/fitted.mtp"
+    frames = {}
+    for part, step in (("train", 8), ("test", 6)):
+        frames[part] = io.read(shared / f"data/zuo2020/Mo_{part}.xyz.xz").frames[::step]
+        for atoms in frames[part]:
+            atoms.calc = None
+    model = convert([path], ["Mo"])
+    theirs = grader_of("NEIGHBORHOOD", frames["train"], path)
+    active = rows_of(model, frames["train"], "atoms")[theirs.maxvol_result.indices]
+    inverse = np.linalg.pinv(active, rcond=np.finfo(float).eps * len(active))
+    active_set = {"rows": "atoms", "inverse": [inverse.T.ravel()]}
+    with_their_set = Model(model.data | {"active_set": active_set})
+    for atoms, graded in zip(frames["test"], theirs.grade(frames["test"]), strict=True):
+        found = grade(with_their_set, atoms).of_atoms
+        assert np.allclose(found, graded.calc.results["nbh_grades"], rtol=1e-6)
