@@ -32,7 +32,7 @@ class PairTerm {
   // For sum: ewald. Where the sum is split: alpha (1/Å) and the accuracy exp(-eta^2).
   void split(double alpha, double eta = default_eta);
   // The same for n atoms in a volume (Å^3), but no neighbours beyond r_most (Å).
-  void split_for(int n, double volume, double r_most = 1e300, double eta = default_eta);
+  void split_for(int n, double volume, double r_most = 1e300, double eta = exact_eta);
   // For MD: the reciprocal part on a mesh, neighbours up to r_cut (Å), both from tables. accuracy:
   // of forces, relative.
   void use_mesh(double accuracy, double r_cut);
@@ -48,7 +48,8 @@ class PairTerm {
   // V_ab (eV) and its derivative at r (Å): of the whole, core included.
   void at(int a, int b, double r, double& v, double& dv_dr) const;
 
-  static constexpr double default_eta = 5.5;
+  static constexpr double default_eta = 5.5;  // of sums as features
+  static constexpr double exact_eta = 6.0;    // of energies, to rounding
 
  private:
   struct Core {

@@ -67,7 +67,7 @@ PairMLPOT::~PairMLPOT() {
 void PairMLPOT::settings(int narg, char** arg) {
   kernels_ = rule_ = "auto";
   long_ = "ewald";
-  accuracy_ = 1e-13;
+  accuracy_ = 1e-16;
   extrapolation_ = std::make_unique<Extrapolation>(lmp);
   for (int i = 0; i < narg;) {
     const std::string key = arg[i];
@@ -97,7 +97,7 @@ void PairMLPOT::settings(int narg, char** arg) {
 void PairMLPOT::long_range(const std::string& method, double value) {
   long_ = method;
   if (method == "ewald" || method == "pme") {
-    const double least = method == "ewald" ? 1e-14 : 1e-8;
+    const double least = method == "ewald" ? 1e-16 : 1e-8;
     if (!(value >= least && value <= 1e-2))
       error->all(FLERR, "pair_style mlpot long {}: the accuracy must be from {} to 0.01", method,
                  least);

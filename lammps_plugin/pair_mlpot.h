@@ -49,7 +49,7 @@ class PairMLPOT : public Pair {
   void require_rule(const mlpot::Potential&, const std::string& who) const;
 
   std::string kernels_ = "auto", long_ = "ewald", rule_ = "auto";
-  double accuracy_ = 1e-13, long_cut_ = 0.0;
+  double accuracy_ = 1e-16, long_cut_ = 0.0;
   std::unique_ptr<Extrapolation> extrapolation_;
   int grade_flag_ = 0;  // fix pair wants grades of this step
   bigint graded_step_ = -1;

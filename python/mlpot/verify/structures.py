@@ -17,6 +17,7 @@ from mlpot.generate.crystals import LATTICES
 from mlpot.model import Model
 
 INNER = ("sinner", "dinner")  # of the bispectrum: where an inner cutoff is, and half its width
+NEAR = 4.0  # Å; as far as one looks where a sum over the lattice has no cutoff
 SEEDS = 60  # of crowded cells, the one of which with the clearest distances is taken
 
 
@@ -47,14 +48,15 @@ def radii_of(model: Model) -> list[float]:
     All numbers of the model's blocks up to its cutoff are taken for lengths, those of the
     bispectrum also for parts of one; parameters that are none do no harm.
     """
-    cutoff, found = model.potential().r_cut, {model.potential().r_cut}
+    cutoff = max(model.potential().r_cut, NEAR)
+    found = {cutoff, model.potential().r_cut}
     descriptor = model.data["descriptor"]
     blocks = [dict(descriptor), model.data["core"], model.data["pair"]]
     found |= {x for block in blocks if block for x in _numbers(block)}
     if "radii" in descriptor:
         sums = np.add.outer(descriptor["radii"], descriptor["radii"]).ravel()
         found |= {descriptor["r_cut"] * x for x in sums}
-    if pair := model.data["pair"]:
+    if (pair := model.data["pair"]) and pair["sum"] == "cut":
         found |= {pair["r_cut"] - x for x in _numbers(pair.get("taper", 0.0))}
     if descriptor.get("sinner"):
         center, width = (np.add.outer(descriptor[k], descriptor[k]) / 2 for k in INNER)
@@ -84,7 +86,7 @@ def crowded(crystal: Atoms, radii: list[float], seed: int = 0) -> tuple[Atoms, f
 
 def boxed(atoms: Atoms, cutoff: float) -> Atoms:
     """A cluster in a periodic box, far from its images."""
-    atoms.center(vacuum=cutoff)
+    atoms.center(vacuum=max(cutoff, NEAR))
     atoms.pbc = True
     return atoms
 
