@@ -16,6 +16,7 @@ from mlpot.errors import InputError
 from mlpot.symmetry_functions import shortest_distance
 
 N_CHEBYSHEV = 8
+SAMPLE = 20  # structures, about, to see the size of moments
 SIZE = 2.0  # of the moments M_0,0 of an atom: neither they nor their products are out of scale
 
 
@@ -47,7 +48,7 @@ def expand(
         )
     frames = list(frames)
     r_min = block.get("r_min", shortest_distance(frames, r_cut))
-    sizes = [_smoothing(atoms, r_cut) for atoms in frames]
+    sizes = [_smoothing(atoms, r_cut) for atoms in frames[:: 1 + len(frames) // SAMPLE]]
     rows = np.eye(n_functions, n) + np.random.default_rng(seed).uniform(
         -0.05, 0.05, (len(elements) ** 2, n_functions, n)
     )
