@@ -22,6 +22,7 @@ class EngineOf : public Engine {
         descriptor_(make_descriptor<Real>(in.descriptor, in.n_species)),
         n_features_(descriptor_->size()),
         pooled_(in.pooled),
+        scaled_(in.scaling != nullptr),
         shift_(n_regressors() * n_features_),
         scale_(n_regressors() * n_features_),
         regressor_(make_regressor<Real>(in.regressor, n_regressors(), n_features_)),
@@ -267,7 +268,7 @@ class EngineOf : public Engine {
   Real energy_of(int which) {
     scale(which, q_.begin());
     const Real e = regressor_->energy(which, q_.begin(), dE_dq_.begin());
-    for (int d = 0; d < n_features_; d++) dE_dq_[d] *= scale_of(which, d);
+    for (int d = 0; d < n_features_ && scaled_; d++) dE_dq_[d] *= scale_of(which, d);
     return e;
   }
 
@@ -318,7 +319,7 @@ class EngineOf : public Engine {
 
   template <class Number>
   void scale(int species, Number* q) const {
-    for (int d = 0; d < n_features_; d++)
+    for (int d = 0; d < n_features_ && scaled_; d++)
       q[d] = (q[d] - Number(shift_[species * n_features_ + d])) *
              Number(scale_[species * n_features_ + d]);
   }
@@ -492,7 +493,7 @@ class EngineOf : public Engine {
   CoreRepulsion<Real> core_;
   std::unique_ptr<Descriptor<Real>> descriptor_;
   int n_features_;
-  bool pooled_;
+  bool pooled_, scaled_;
   Buffer<double> shift_, scale_;  // [n_regressors][n_features]
   std::unique_ptr<Regressor<Real>> regressor_;
   std::unique_ptr<Regressor<Tangent>> tangent_regressor_;

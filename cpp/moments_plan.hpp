@@ -174,15 +174,22 @@ class MomentPlan {
   void add_terms(const MomentTable& t, int last, const Buffer<int>& before,
                  const Buffer<int>& place, int moment, int invariant) {
     Sum sum = {moment, invariant, 0, 0};
-    for (const bool plain : {true, false})
-      for (int p = last; p >= 0; p = before[p]) {
-        const int* product = t.products[p];
-        if ((product[2] == 1) != plain) continue;
-        terms.push({static_cast<unsigned short>(place[product[0]]),
-                    static_cast<unsigned short>(place[product[1]])});
-        (plain ? sum.n_plain : sum.n_factor)++;
-        if (!plain) factors.push(product[2]);
-      }
+    for (const bool plain : {true, false}) {
+      Buffer<int> chosen;
+      for (int p = last; p >= 0; p = before[p])
+        if ((t.products[p][2] == 1) == plain) chosen.push(p);
+      // Terms in a row often share a moment, whose adjoint must be written before it is read again:
+      // they are put apart.
+      const int n = chosen.used(), step = (n + 3) / 4;
+      for (int start = 0; start < step; start++)
+        for (int k = start; k < n; k += step) {
+          const int* product = t.products[chosen[k]];
+          terms.push({static_cast<unsigned short>(place[product[0]]),
+                      static_cast<unsigned short>(place[product[1]])});
+          if (!plain) factors.push(product[2]);
+        }
+      (plain ? sum.n_plain : sum.n_factor) = n;
+    }
     sums.push(sum);
   }
 };
