@@ -17,6 +17,7 @@ from mlpot.errors import InputError
 from mlpot.kruglov import expand, is_set, read_set
 from mlpot.model import Model
 from mlpot.order import order, smooth_order
+from mlpot.verify.structures import radii_of
 from oracle.common import pairs
 
 LINE = {"type": "kruglov", "r_cut": 6.0}
@@ -141,6 +142,13 @@ def test_volume_needs_a_periodic_cell(tmp_path):
     script = ["units metal", *box, "create_atoms 1 box", "mass * 1.0", *pair_of(cell), "run 0"]
     done = lmp("\n".join(script), tmp_path)
     assert done.returncode != 0 and "requires boundary p p p" in done.stdout
+
+
+def test_a_pair_term_of_the_lattice_has_no_radius_to_verify():
+    cell = next(c for c in CELLS if str(c) == "kruglov-one-linear-bare")
+    pair = {"sum": "ewald", "powers": [6], "coefficients": [[1.0]], "r_min": [0.0]}
+    found = radii_of(Model({**cell.model.data, "pair": pair}))
+    assert cell.block["r_cut"] in found
 
 
 def test_a_crystal_of_one_kind_of_site_has_the_same_energy_either_way():
