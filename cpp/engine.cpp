@@ -5,7 +5,7 @@
 #include "descriptor.hpp"
 #include "grade.hpp"
 #include "regressor.hpp"
-#include "voigt.hpp"
+#include "scatter.hpp"
 
 MLPOT_BEGIN_KERNELS
 
@@ -160,7 +160,7 @@ class EngineOf : public Engine {
                 Tangent(q_[d], scale_of(env.species, d) * jacobian[(d * env.n + j) * 3 + axis]);
           tangent_regressor_->parameter_gradient(env.species, q_tangent_.begin(),
                                                  dE_dw_tangent_.begin());
-          add_row(env, lanes, j, axis, first, out);
+          add_row(env, lanes, j, axis, dE_dw_tangent_.begin(), n_w, first, out);
         }
       if (needs_cell()) add_pressure_rows(env, lanes, first, out);
     });
@@ -213,7 +213,8 @@ class EngineOf : public Engine {
       const Real* jacobian = jacobian_of(env);
       for (int d = 0; d < n_features_; d++) {
         for (int j = 0; j < env.n; j++)
-          add_slopes(env, lanes, j, jacobian + 3 * (d * env.n + j), d, atom_of, out);
+          add_slopes(env, lanes, j, jacobian + 3 * (d * env.n + j), d, n_features_, cell_.n_atoms,
+                     atom_of, out);
         const Real stretch = cell_.volume * by_volume_[d] * Real(1.0 / cell_.n_atoms);
         for (int lane = 0; lane < lanes.n && out.by_strain; lane++)
           for (int a = 0; a < 3; a++) out.by_strain[4 * a * n_features_ + d] += stretch[lane];
@@ -383,29 +384,6 @@ class EngineOf : public Engine {
     return jacobian;
   }
 
-  void add_row(const Batch<Real>& env, const Lanes<W>& lanes, int j, int axis, int first,
-               const DesignOutput& out) {
-    for (int lane = 0; lane < lanes.n; lane++) {
-      if (lanes.neighbor[j][lane] < 0) continue;
-      const int n = out.n_coefficients, to = out.atom_of[lanes.neighbor[j][lane]];
-      double* on_neighbor = out.forces + (3 * to + axis) * static_cast<long>(n) + first;
-      double* on_center =
-          out.forces + (3 * out.atom_of[lanes.center[lane]] + axis) * static_cast<long>(n) + first;
-      double* virial[3];
-      double r[3];
-      for (int a = 0; a < 3; a++) {
-        virial[a] = out.virial + (3 * a + axis) * n + first;
-        r[a] = env.r[j][a][lane];
-      }
-      for (int w = 0; w < n_parameters(); w++) {
-        const double slope = dE_dw_tangent_[w].tangent[lane];
-        on_neighbor[w] -= slope;
-        on_center[w] += slope;
-        for (int a = 0; a < 3; a++) virial[a][w] -= r[a] * slope;
-      }
-    }
-  }
-
   // The volume's part of the rows of the virial.
   void add_pressure_rows(const Batch<Real>& env, const Lanes<W>& lanes, int first,
                          const DesignOutput& out) {
@@ -416,76 +394,6 @@ class EngineOf : public Engine {
       for (int lane = 0; lane < lanes.n; lane++)
         for (int a = 0; a < 3; a++)
           out.virial[4 * a * out.n_coefficients + first + w] -= dE_dw_tangent_[w].tangent[lane];
-  }
-
-  // weight dE/dw and its derivative along the direction, of all lanes.
-  void add_gradient(const Lanes<W>& lanes, double weight, const Tangent* dE_dw, int n, double* to) {
-    for (int w = 0; w < n; w++) {
-      const Real sum = Real(weight) * dE_dw[w].value + dE_dw[w].tangent;
-      for (int lane = 0; lane < lanes.n; lane++) to[w] += sum[lane];
-    }
-  }
-
-  // Of feature d by neighbour j: its slope moves both atoms, and stretches what is between them.
-  void add_slopes(const Batch<Real>& env, const Lanes<W>& lanes, int j, const Real* slopes, int d,
-                  const int* atom_of, const PooledFeatures& out) {
-    for (int lane = 0; lane < lanes.n; lane++) {
-      if (lanes.neighbor[j][lane] < 0) continue;
-      const int to = atom_of[lanes.neighbor[j][lane]], from = atom_of[lanes.center[lane]];
-      for (int axis = 0; axis < 3; axis++) {
-        const double slope = slopes[axis][lane] / cell_.n_atoms;
-        if (out.by_x) out.by_x[(3 * to + axis) * n_features_ + d] += slope;
-        if (out.by_x) out.by_x[(3 * from + axis) * n_features_ + d] -= slope;
-        for (int a = 0; a < 3 && out.by_strain; a++)
-          out.by_strain[(3 * a + axis) * n_features_ + d] += env.r[j][a][lane] * slope;
-      }
-    }
-  }
-
-  void add_forces(const Batch<Real>& env, const Lanes<W>& lanes, const Real (*dE_dr)[3],
-                  double* f) {
-    Real sum[3] = {Real(0.0), Real(0.0), Real(0.0)};
-    for (int j = 0; j < env.n; j++) {
-      for (int axis = 0; axis < 3; axis++) sum[axis] += dE_dr[j][axis];
-      for (int lane = 0; lane < lanes.n; lane++) {
-        const int atom = lanes.neighbor[j][lane];
-        if (atom < 0) continue;
-        for (int axis = 0; axis < 3; axis++) f[3 * atom + axis] -= dE_dr[j][axis][lane];
-      }
-    }
-    for (int lane = 0; lane < lanes.n; lane++)
-      for (int axis = 0; axis < 3; axis++) f[3 * lanes.center[lane] + axis] += sum[axis][lane];
-  }
-
-  // Each neighbour adds r (x) f with f = -dE/dr.
-  void add_virials(const Batch<Real>& env, const Lanes<W>& lanes, const Real (*dE_dr)[3],
-                   const EngineOutput& out) {
-    for (int j = 0; j < env.n; j++) {
-      Real v[9];
-      for (int c = 0; c < 9; c++) v[c] = -(env.r[j][voigt_row[c]] * dE_dr[j][voigt_column[c]]);
-      for (int lane = 0; lane < lanes.n; lane++) {
-        const int atom = lanes.neighbor[j][lane], center = lanes.center[lane];
-        if (atom < 0) continue;
-        for (int c = 0; c < 6; c++) {
-          if (out.virial) out.virial[c] += v[c][lane];
-          if (!out.virials) continue;
-          out.virials[6 * atom + c] += 0.5 * v[c][lane];
-          out.virials[6 * center + c] += 0.5 * v[c][lane];
-        }
-        if (out.centroid_virials)
-          for (int c = 0; c < 9; c++) out.centroid_virials[9 * atom + c] += v[c][lane];
-      }
-    }
-  }
-
-  // The virial of the volume: each central atom has its own.
-  void add_pressure(const Lanes<W>& lanes, Real v, const EngineOutput& out) {
-    for (int lane = 0; lane < lanes.n; lane++)
-      for (int a = 0; a < 3; a++) {
-        if (out.virial) out.virial[a] += v[lane];
-        if (out.virials) out.virials[6 * lanes.center[lane] + a] += v[lane];
-        if (out.centroid_virials) out.centroid_virials[9 * lanes.center[lane] + a] += v[lane];
-      }
   }
 
   int n_species_;
