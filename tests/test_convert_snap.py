@@ -210,7 +210,7 @@ def test_files_must_be_one_potential(tmp_path):
         ([], "no file to convert"),
         ([coeff], r"a\.snapcoeff: the \.snapparam is missing"),
         ([coeff, param, coeff], "a second .snapcoeff"),
-        ([coeff, tmp_path / "x.mtp"], r"x\.mtp: unknown format"),
+        ([coeff, tmp_path / "x.pot"], r"x\.pot: unknown format"),
         ([coeff, tmp_path / "b.snapparam"], "no such file; did you mean 'a.snapparam'"),
     ]:
         with pytest.raises(InputError, match=message):
