@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mlpot.config import load_config
+from mlpot.files import write_atomic
 from mlpot.fit import FitResult, fit
 
 REFERENCE = Path(__file__).parent / "reference" / "zuo2020_errors.json"
@@ -74,7 +75,7 @@ def config_text(model: str, element: str, data: Path) -> str:
 def run(model: str, element: str, data: Path, output: Path) -> tuple[FitResult, float]:
     """The fit and its wall time (s)."""
     path = output / f"{element}_{model}.yaml"
-    path.write_text(config_text(model, element, data.resolve()))
+    write_atomic(path, config_text(model, element, data.resolve()))
     started = time.perf_counter()
     return fit(load_config(path)), time.perf_counter() - started
 
@@ -126,7 +127,7 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"Test errors in meV/atom and eV/Å. Peak memory of all fits: {peak:.0f} MiB.")
     if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+        write_atomic(options.json, json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from mlpot.files import write_atomic
 from mlpot.generate import parse_structure
 from mlpot.model import Model
 from mlpot.properties.compare import PROPERTIES, ROWS, Reference, compare, load_reference, table
@@ -78,7 +79,7 @@ def main() -> None:
         for element in arguments.element or ELEMENTS
     }
     if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
+        write_atomic(arguments.json, json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

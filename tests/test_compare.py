@@ -70,6 +70,17 @@ def test_command_measures_snap_as_published(run, tmp_path):
     assert "456.5" in again.output
 
 
+def test_two_of_one_name_are_two_columns(run, tmp_path):
+    files = []
+    for k in (1, 2):
+        values = {"same": {"c11_GPa": 400.5 + k, "settings": {}, "failures": {}}}
+        files.append(tmp_path / f"{k}.json")
+        files[-1].write_text(json.dumps(values))
+    result = run(*files, "-r", FILE, "--element", "Mo")
+    assert result.exit_code == 0, result.output
+    assert all(text in result.output for text in ("401.5", "402.5", "same (2)"))
+
+
 def test_mistakes_are_named(run, tmp_path):
     with pytest.raises(InputError, match="say which with --element"):
         load_reference(FILE, None)
@@ -82,6 +93,17 @@ def test_mistakes_are_named(run, tmp_path):
     (tmp_path / "bad.json").write_text(json.dumps(data))
     with pytest.raises(InputError, match="no quantity 'c11'; did you mean 'c11_GPa'"):
         load_reference(tmp_path / "bad.json", None)
+    for part, message in (
+        ([], "elements: W: must be an object"),
+        ({"structure": "bcc:W", "DFT": [1]}, "W: DFT: must be an object"),
+        ({"structure": "bcc:W", "DFT": {"c11_GPa": "500"}}, "c11_GPa: must be a number, not '500'"),
+        ({"structure": "bcc:W", "DFT": {}, "potentials": {"a": 1}}, "W: a: must be an object"),
+    ):
+        (tmp_path / "bad.json").write_text(json.dumps({"elements": {"W": part}}))
+        with pytest.raises(InputError, match=message):
+            load_reference(tmp_path / "bad.json", None)
+    with pytest.raises(InputError, match="nothing to compare"):
+        compare(Reference("W", "bcc:W", {}, {}, ""), {"one": {}})
     result = run("--reference", FILE, "--element", "Mo")
     assert result.exit_code == 2
     assert "nothing to compare" in result.stderr

@@ -14,6 +14,7 @@ from mlpot.generate import parse_structure
 from mlpot.io import with_labels
 from mlpot.lammps import LammpsCalculator, LammpsEngine, run_md
 from mlpot.properties import PROPERTIES, PropertyError, lattice, md, thermal_expansion
+from mlpot.properties.base import SettingError
 from mlpot.properties.correlations import block_mean, displacement, mean_rdf, peak, rdf, unwrapped
 
 COPPER = ["pair_style eam/alloy", "pair_coeff * * Cu_mishin1.eam.alloy Cu"]
@@ -147,6 +148,32 @@ def test_what_collapses_has_no_numbers(copper):
         md(crystal, calculator, temperatures=(90_000,), **settings)
     with pytest.raises(InputError, match="ten time steps"):
         md(crystal, calculator, time=0.001)
+
+
+@pytest.mark.parametrize("measure", [md, thermal_expansion])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"timestep": 0.0},
+        {"seed": -1},
+        {"time": np.inf},
+        {"equilibration": -1.0},
+        {"temperatures": ("0.9Tmm",)},
+        {"temperatures": ()},
+    ],
+    ids=str,
+)
+def test_settings_that_cannot_be_are_named(copper, measure, setting):
+    with pytest.raises(SettingError, match=rf"{measure.__name__}\.{next(iter(setting))}"):
+        measure(*copper, **setting)
+
+
+def test_temperatures_may_be_parts_of_melting_and_nothing_else():
+    (declared,) = (p for p in PROPERTIES if p.name == "md")
+    chosen = declared.with_defaults({"temperatures": [300, "0.5Tm"]})["temperatures"]
+    assert chosen == (300.0, "0.5Tm")
+    with pytest.raises(SettingError, match=r"md\.temperatures: must be of the kind float"):
+        declared.with_defaults({"temperatures": [True]})
 
 
 @pytest.mark.parametrize("ensemble", ["nve", "nvt", "npt"])

@@ -99,6 +99,13 @@ def test_order_of_a_crystal_is_the_known_number():
     assert smooth_order(FCC).mean == pytest.approx(1.2670, abs=5e-5)
 
 
+@pytest.mark.parametrize("words", [["--r-max", "0"], ["--sigma", "0"], ["--r-max", "inf"]])
+def test_order_of_no_reach_or_width_is_refused(words, tmp_path):
+    FCC.write(tmp_path / "fcc.xyz")
+    done = CliRunner().invoke(app, ["order", str(tmp_path / "fcc.xyz"), *words])
+    assert done.exit_code == 2 and "must be above 0" in done.stderr
+
+
 def test_order_falls_with_disorder_and_does_not_depend_on_the_cell():
     for measure in (order, smooth_order):
         disordered = measure(rattled(FCC))

@@ -245,6 +245,8 @@ def test_any_ase_calculator_is_a_method():
         (["-s", "fcc:Cu", "--set", "eos=1", *lammps(COPPER)], ["property.setting=value"]),
         (["-s", "fcc:Cu", "--set", "eos.spn=1", *lammps(COPPER)], ["did you mean 'span'"]),
         (["-s", "fcc:Cu", "--set", "eos.points=many", *lammps(COPPER)], ["of the kind int"]),
+        (["-s", "fcc:Cu", "--set", "elastic.strains=[0.1, a]", *lammps(COPPER)], ["kind float"]),
+        (["-s", "fcc:Cu", "--set", "elastic.strains=[]", *lammps(COPPER)], ["strains: is empty"]),
         (
             ["-s", "fcc:Cu", "--only", "elastic", "--set", "eos.points=9", *lammps(COPPER)],
             ["settings of eos, which is not computed"],
@@ -279,6 +281,9 @@ def test_settings_are_read_as_yaml():
         "eos": {"points": 9},
         "elastic": {"strains": [0.01, 0.02]},
     }
+    assert parse(["surfaces.fmax=1e-4"]) == {"surfaces": {"fmax": 1e-4}}
+    with pytest.raises(InputError, match=r"--set 'eos\.points=\[1':.*not valid YAML"):
+        parse(["eos.points=[1"])
 
 
 def test_all_is_more_than_the_usual():

@@ -12,6 +12,7 @@ from mlpot.errors import InputError
 from mlpot.generate import parse_structure
 from mlpot.lammps import LammpsCalculator, potentials_folder
 from mlpot.properties import PROPERTIES, PropertyError, lattice, surfaces
+from mlpot.properties.base import SettingError
 
 COPPER = ["pair_style eam/alloy", "pair_coeff * * Cu_mishin1.eam.alloy Cu"]
 
@@ -82,5 +83,8 @@ def test_a_slab_that_does_not_relax_is_a_problem_and_has_no_number(copper, monke
 def test_settings_and_plot(copper, found):
     with pytest.raises(InputError, match="max_miller"):
         surfaces(*copper, max_miller=0)
+    for name in ("thickness", "vacuum"):
+        with pytest.raises(SettingError, match=f"surfaces.{name} -1.0: must be above 0"):
+            surfaces(*copper, **{name: -1.0})
     plot = next(p for p in PROPERTIES if p.name == "surfaces").plot
     assert plot({"one": found, "two": found}).startswith(b"\x89PNG")

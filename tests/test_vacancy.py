@@ -11,7 +11,7 @@ from mlpot.convert import convert
 from mlpot.errors import InputError
 from mlpot.generate import parse_structure
 from mlpot.lammps import LammpsCalculator, potentials_folder
-from mlpot.properties import PropertyError, lattice, vacancy
+from mlpot.properties import PropertyError, lattice, neb, vacancy
 from mlpot.properties.methods import as_commands
 from mlpot.properties.neb import Band
 from mlpot.properties.vacancy import _hop, neighbour_jumps, plot
@@ -103,6 +103,12 @@ def test_a_band_that_does_not_relax_is_a_problem(copper, route):
     assert found.vacancy_migration_eV is None
     assert found.vacancy_activation_eV is None
     assert "the band is not relaxed" in found.problems[0]
+
+
+def test_a_hang_of_lammps_ends(copper, monkeypatch):
+    monkeypatch.setattr(neb, "SECONDS", 0.01)
+    with pytest.raises(PropertyError, match=r"no end in 0\.01 s"):
+        neb.by_lammps(copper[0], copper[0], copper[1], 3, 0.01, 10)
 
 
 def test_settings_that_cannot_be(copper):

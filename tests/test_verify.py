@@ -12,7 +12,7 @@ from mlpot.convert import convert
 from mlpot.errors import InputError
 from mlpot.lammps import LammpsCalculator, potentials_folder
 from mlpot.model import Model
-from mlpot.verify import CHECKS, checks, verify
+from mlpot.verify import CHECKS, checks, choose, verify
 from mlpot.verify.contacts import wrong_contacts
 from mlpot.verify.measures import evaluate
 from mlpot.verify.nve import conservation
@@ -134,6 +134,13 @@ def test_atoms_that_attract_at_contact_are_found(molybdenum):
     assert "Mo-Mo at 1e-10 Å: force 0 eV/Å does not repel" in wrong
 
 
+def test_silent_answers_are_counted_and_named(molybdenum, monkeypatch):
+    monkeypatch.setattr("mlpot.verify.wrong_contacts", lambda _: ["one", "two"])
+    (found,) = verify(molybdenum, only=("contacts",))
+    assert found.values == {"silent answers": (2.0, 0.0, 0.0)}
+    assert not found.ok and found.problem == "one; two"
+
+
 COPPER = ["pair_style eam/alloy", "pair_coeff * * Cu_mishin1.eam.alloy Cu"]
 # Forces that are no derivative: one part of them curls around z.
 CURL = ["variable fx atom -2e-3*(y-3.6)", "variable fy atom 2e-3*(x-3.6)"]
@@ -151,8 +158,20 @@ def test_energy_is_conserved_by_true_forces_only():
 def test_the_crystal_is_the_elements_or_the_one_named(molybdenum):
     assert len(crystal_of(molybdenum, None)) == 2
     assert len(crystal_of(molybdenum, "fcc:Mo")) == 4
-    with pytest.raises(InputError, match="must be among forces"):
-        list(verify(molybdenum, only=("force",)))
+    with pytest.raises(InputError, match="has Cu, the model only Mo"):
+        crystal_of(molybdenum, "fcc:Cu")
+    with pytest.raises(InputError, match=r"must be among forces.*did you mean 'forces'"):
+        list(verify(molybdenum, only=("virial,force",)))
+    assert choose(["virial, forces"]) == ["forces", "virial"] and choose() == list(CHECKS)
+
+
+def test_a_crystal_with_one_atom_of_an_element_has_no_pair_of_them():
+    atoms = bulk("Mo", cubic=True).repeat(2)
+    atoms.symbols[0] = "Al"
+    found = [a for a, *_ in checks.crossings(["Mo", "Al", "Cu"], [2.6], atoms, lambda a: a)]
+    assert sum(len(a) == 2 for a in found) == 6
+    crystals = [a for a in found if len(a) > 2]
+    assert 1 <= len(crystals) <= 2 and all("Cu" not in a.symbols for a in crystals)
 
 
 def test_the_exit_code_is_one_where_a_check_fails(molybdenum, tmp_path, monkeypatch):

@@ -95,5 +95,8 @@ def smooth_order(
 def _check(atoms: Atoms, r_max: float, delta: float, sigma: float) -> None:
     if atoms.cell.rank < 3 or not atoms.pbc.all():
         raise InputError(f"{name_of(atoms)}: is not periodic in all three directions")
-    if not (sigma > 0.0 and delta > 0.0 and r_max >= 2.0 * delta):
-        raise InputError("sigma and delta must be above 0, and r_max hold at least two delta")
+    finite = np.isfinite([r_max, delta, sigma]).all()
+    if not (finite and sigma > 0.0 and delta > 0.0 and r_max >= 2.0 * delta):
+        raise InputError(
+            "sigma and delta must be above 0, r_max hold at least two delta, and all be finite"
+        )

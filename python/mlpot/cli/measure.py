@@ -121,6 +121,7 @@ def compare(
     Example: mlpot compare Mo.json --reference zuo2020_properties.json --published
     """
     from mlpot.errors import InputError
+    from mlpot.evaluation import unique_name
     from mlpot.files import write_atomic
     from mlpot.generate import parse_structure
     from mlpot.properties import compare as comparison
@@ -133,8 +134,9 @@ def compare(
     element = element or element_of(files, lammps or ())
     known = comparison.load_reference(reference, element)
     columns = {f"{k} (published)": v for k, v in known.potentials.items()} if published else {}
+    taken = set(columns)
     for measured in earlier.values():
-        columns |= measured or {}
+        columns |= {unique_name(k, taken): v for k, v in (measured or {}).items()}
     if files or lammps:
         crystal = parse_structure(known.structure)
         symbols = sorted(set(crystal.symbols))
@@ -145,7 +147,7 @@ def compare(
             found = measure(
                 crystal, methods, comparison.PROPERTIES, parse(settings), None, progress
             )
-        columns |= {m.name: m.to_dict() for m in found}
+        columns |= {unique_name(m.name, taken): m.to_dict() for m in found}
         for line in shown.failures(found):
             stderr.print(f"failed: {line}", style="yellow", markup=False, soft_wrap=True)
         if output is not None:
@@ -163,9 +165,8 @@ def compare(
 
 def parse(settings: list[str] | None) -> dict[str, dict[str, Any]]:
     """{"vacancy": {"images": 9}} of ["vacancy.images=9"]; values are read as YAML."""
-    import yaml
-
     from mlpot.errors import InputError
+    from mlpot.strict_yaml import parse_yaml
 
     parsed: dict[str, dict[str, Any]] = {}
     for text in settings or ():
@@ -173,10 +174,7 @@ def parse(settings: list[str] | None) -> dict[str, dict[str, Any]]:
         name, dot, setting = key.strip().partition(".")
         if not (equals and dot):
             raise InputError(f"--set {text!r}: write property.setting=value, vacancy.images=9")
-        try:
-            parsed.setdefault(name, {})[setting] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise InputError(f"--set {text!r}: cannot read {value!r}") from None
+        parsed.setdefault(name, {})[setting] = parse_yaml(value, f"--set {text!r}")[0]
     return parsed
 
 
@@ -221,6 +219,9 @@ def order(
     from mlpot.order import R_MAX, SIGMA, smooth_order
     from mlpot.order import order as by_uspex
 
+    reach, width = (6.0, 0.1) if smooth else (R_MAX, SIGMA)
+    reach = reach if r_max is None else r_max
+    width = width if sigma is None else sigma
     table = Table("structure", *(["atom"] if atoms else []))
     for head in ("mean of atoms", *([] if smooth else ["structure"])):
         table.add_column(head, justify="right")
@@ -231,10 +232,7 @@ def order(
             raise InputError(f"{file}: ASE cannot read it: {error}") from None
         for k, frame in enumerate(frames):
             frame.info.setdefault("source", f"{file}, frame {k}")
-            if smooth:
-                found = smooth_order(frame, r_max or 6.0, delta, sigma or 0.1)
-            else:
-                found = by_uspex(frame, r_max or R_MAX, delta, sigma or SIGMA)
+            found = (smooth_order if smooth else by_uspex)(frame, reach, delta, width)
             name = f"{file.name} {k} {frame.get_chemical_formula()}"
             last = [] if found.structure is None else [f"{found.structure:.4f}"]
             table.add_row(name, *([""] if atoms else []), f"{found.mean:.4f}", *last)

@@ -26,6 +26,10 @@ class SettingError(InputError):
     """A setting of a property that cannot be: the user's mistake, whatever the potential."""
 
 
+class Kelvins(tuple):
+    """The default of temperatures: numbers (K), or parts of melting as text, "0.9Tm"."""
+
+
 def quantity(label: str, unit: str = "", digits: int = 3) -> Any:
     """A field of a Result that is shown in tables; its name, unit included, is its JSON key.
 
@@ -119,10 +123,16 @@ def _of_kind(name: str, value: Any, default: Any) -> Any:
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(default, tuple):
-        return tuple(value) if isinstance(value, (list, tuple)) else (value,)
+        values = value if isinstance(value, (list, tuple)) else (value,)
+        if not values:
+            raise SettingError(f"{name}: is empty; must have at least one, such as {default[0]}")
+        text = isinstance(default, Kelvins)
+        return tuple(
+            v if text and type(v) is str else _of_kind(name, v, default[0]) for v in values
+        )
     if default is not None and type(value) is not type(default):
         kind = type(default).__name__
-        raise InputError(f"{name}: must be of the kind {kind}, such as {default}, not {value!r}")
+        raise SettingError(f"{name}: must be of the kind {kind}, such as {default}, not {value!r}")
     return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,8 @@ def load_reference(path: Path, element: str | None) -> Reference:
     try:
         data = json.loads(read_text(path))
         elements = dict(data["elements"])
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        source = str(data.get("source", path))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: not a file of reference values: {error!r}") from None
@@ -73,16 +75,25 @@ def load_reference(path: Path, element: str | None) -> Reference:
     if element not in elements:
         known = ", ".join(elements)
         raise InputError(f"{path}: has {known}; say which with --element (not {element})")
-    part = elements[element]
+    part, place = elements[element], f"{path}: elements: {element}"
+    _dict(part, place)
     for key in ("structure", "DFT"):
         if key not in part:
-            raise InputError(f"{path}: elements: {element}: {key} is missing")
+            raise InputError(f"{place}: {key} is missing")
+    if not isinstance(part["structure"], str):
+        raise InputError(f"{place}: structure: must be text, such as 'bcc:Mo'")
     potentials = part.get("potentials", {})
+    _dict(potentials, f"{place}: potentials")
     for where, values in {"DFT": part["DFT"], **potentials}.items():
-        for key in set(values) - set(ROWS) - {"from"}:
-            hint = did_you_mean(key, ROWS)
-            raise InputError(f"{path}: elements: {element}: {where}: no quantity {key!r}{hint}")
-    source = str(data.get("source", path))
+        _dict(values, f"{place}: {where}")
+        for key, value in values.items():
+            if key == "from":
+                continue
+            if key not in ROWS:
+                hint = did_you_mean(key, ROWS)
+                raise InputError(f"{place}: {where}: no quantity {key!r}{hint}")
+            if type(value) not in (int, float) or not math.isfinite(value):
+                raise InputError(f"{place}: {where}: {key}: must be a number, not {value!r}")
     return Reference(element, part["structure"], part["DFT"], potentials, source)
 
 
@@ -101,7 +112,7 @@ def load_measured(path: Path) -> dict[str, dict[str, Any]] | None:
 
 
 def compare(reference: Reference, columns: dict[str, dict[str, Any]]) -> list[Row]:
-    """A row for each quantity that the reference or any column has."""
+    """A row for each quantity that the reference or any column has. Raises InputError for none."""
     rows = []
     for key, (label, unit, digits, source) in ROWS.items():
         values = {name: column.get(key) for name, column in columns.items()}
@@ -121,6 +132,8 @@ def compare(reference: Reference, columns: dict[str, dict[str, Any]]) -> list[Ro
         best = frozenset(name for name in off if off[name] == min(off.values()))
         failed = frozenset(n for n, c in columns.items() if source in c.get("failures", ()))
         rows.append(Row(label, unit, digits, known, values, errors, best, failed))
+    if not rows:
+        raise InputError(f"nothing to compare: neither has any of {', '.join(ROWS)}")
     return rows
 
 
@@ -149,6 +162,11 @@ def markdown(rows: list[Row], title: str, source: str) -> str:
         head = f"{row.label} ({row.unit})"
         lines.append("| " + " | ".join([head, _number(row.reference), *cells]) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _dict(value: Any, place: str) -> None:
+    if not isinstance(value, dict):
+        raise InputError(f"{place}: must be an object of keys and values, not {value!r}")
 
 
 def _cell(row: Row, name: str) -> str:

@@ -18,9 +18,9 @@ from mlpot.dynamics import stream, trajectory
 from mlpot.errors import InputError
 from mlpot.figures import line_style, new_figure, png
 from mlpot.generate.cells import supercell as repeated
-from mlpot.generate.crystals import kelvin
 from mlpot.metrics import predict
-from mlpot.properties.base import PropertyError, Result, SettingError, hidden, quantity
+from mlpot.properties.base import Kelvins, PropertyError, Result, SettingError, hidden, quantity
+from mlpot.properties.checked import kelvins, of_dynamics, positive
 from mlpot.properties.correlations import (
     block_mean,
     displacement,
@@ -73,7 +73,7 @@ def md(
     crystal: Atoms,
     calculator: BaseCalculator,
     *,
-    temperatures: tuple = (300.0,),
+    temperatures: tuple = Kelvins((300.0,)),
     time: float = 20.0,
     equilibration: float = 2.0,
     timestep: float = 1.0,
@@ -89,10 +89,11 @@ def md(
     supercell: its atoms, at the least; its volume is that of the crystal at 0 K. snapshots: how
     many to keep, evenly spaced, and to compare with `reference`. LAMMPS integrates (Langevin) where
     it can, ASE else. A run that collapses or loses atoms is a problem of its own; PropertyError
-    where all do. Raises InputError for settings that cannot be.
+    where all do. Raises SettingError for settings that cannot be.
     """
-    if not (time > 0.0 and equilibration >= 0.0 and timestep > 0.0 and snapshots > 0):
-        raise SettingError("md: time, timestep and snapshots must be positive")
+    of_dynamics("md", time, equilibration, timestep, seed)
+    positive("md", snapshots=snapshots, supercell=supercell)
+    chosen_kelvins = kelvins("md", temperatures, crystal)
     start, steps = repeated(crystal, supercell), round(1000.0 * time / timestep)
     every = max(1, round(steps / FRAMES))
     settings = {"steps": steps // every * every, "every": every, "timestep": timestep}
@@ -101,11 +102,10 @@ def md(
         raise SettingError(f"md.time {time} ps: must be ten time steps at the least")
     found: dict[str, dict] = {}
     problems = []
-    for number, temperature in enumerate(temperatures):
-        chosen = kelvin(temperature, crystal)
+    for number, chosen in enumerate(chosen_kelvins):
         own = stream(seed, number)
         run = trajectory(start, calculator, temperature=chosen, seed=own, **settings)
-        done = number * (steps // every), len(temperatures) * (steps // every)
+        done = number * (steps // every), len(chosen_kelvins) * (steps // every)
         try:
             frames, rows = _sampled(run, start, done, progress)
             spaced = np.linspace(0, len(frames) - 1, min(snapshots, len(frames))).round()

@@ -25,6 +25,8 @@ from mlpot.lammps.box import Box
 from mlpot.properties.base import PropertyError
 from mlpot.properties.methods import as_commands
 
+SECONDS = 4 * 3600  # reached by a hang only
+
 
 @dataclass(frozen=True)
 class Band:
@@ -114,7 +116,11 @@ def _mpiexec(images: int, folder: Path) -> None:
     # Waiting processes yield: there may be more of them than processors.
     env = os.environ | {"OMP_NUM_THREADS": "1", "MPIR_CVAR_CH4_PROGRESS_THROTTLE": "1"}
     command += ["-screen", "none", "-nocite"]
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+    options = {"capture_output": True, "text": True, "cwd": folder, "env": env}
+    try:
+        done = subprocess.run(command, timeout=SECONDS, **options)
+    except subprocess.TimeoutExpired:
+        raise PropertyError(f"route lammps: no end in {SECONDS} s") from None
     if done.returncode:
         logs = [path.read_text() for path in sorted(folder.glob("log.lammps*"))]
         lines = "\n".join([*logs, done.stdout, done.stderr]).splitlines()

@@ -17,6 +17,7 @@ from mlpot.errors import InputError
 from mlpot.figures import line_style, new_figure, png
 from mlpot.generate.cells import facets, slab
 from mlpot.properties.base import PropertyError, Result, SettingError, quantity
+from mlpot.properties.checked import positive
 from mlpot.properties.relax import relax_atoms
 
 
@@ -47,10 +48,11 @@ def surfaces(
     Slabs of at least `thickness` Å with `vacuum` Å between images. The facets are those of Zuo et
     al. (J. Phys. Chem. A 124, 731): one of each set that the symmetry of the crystal makes equal,
     up to max_miller. A slab that does not relax is a problem of its own; PropertyError where none
-    does. Raises InputError for a max_miller below one.
+    does. Raises SettingError for settings that cannot be.
     """
     if max_miller < 1:
         raise SettingError(f"surfaces.max_miller {max_miller}: must be at least 1")
+    positive("surfaces", thickness=thickness, vacuum=vacuum, fmax=fmax)
     bulk = calculator.get_property("energy", crystal) / len(crystal)
     chosen = facets(crystal, max_miller)
     relaxed, cut, sizes, problems = {}, {}, {}, []

@@ -16,8 +16,9 @@ from ase.calculators.calculator import BaseCalculator
 from mlpot.dynamics import stream, trajectory
 from mlpot.figures import line_style, new_figure, png
 from mlpot.generate.cells import supercell as repeated
-from mlpot.generate.crystals import kelvin
-from mlpot.properties.base import PropertyError, Result, SettingError, hidden, quantity
+from mlpot.properties.base import Kelvins, PropertyError, Result, SettingError, hidden, quantity
+from mlpot.properties.checked import kelvins as checked_kelvins
+from mlpot.properties.checked import of_dynamics, positive
 from mlpot.properties.correlations import block_mean
 
 EVERY = 20.0  # fs between samples
@@ -46,7 +47,7 @@ def thermal_expansion(
     crystal: Atoms,
     calculator: BaseCalculator,
     *,
-    temperatures: tuple = (100.0, 200.0, 300.0),
+    temperatures: tuple = Kelvins((100.0, 200.0, 300.0)),
     time: float = 20.0,
     equilibration: float = 5.0,
     timestep: float = 1.0,
@@ -58,17 +59,19 @@ def thermal_expansion(
 
     temperatures in K, or "0.3Tm" of melting; time and equilibration in ps, timestep in fs;
     supercell: its atoms, at the least. Edges of the cell that differ change each by itself, its
-    angles do not. Raises PropertyError where the crystal does not hold together, InputError for
+    angles do not. Raises PropertyError where the crystal does not hold together, SettingError for
     settings that cannot be.
     """
+    of_dynamics("thermal_expansion", time, equilibration, timestep, seed)
+    positive("thermal_expansion", supercell=supercell)
+    kelvins = np.array(checked_kelvins("thermal_expansion", temperatures, crystal))
     every = max(1, round(EVERY / timestep))
     steps, first = (round(1000.0 * t / timestep) // every * every for t in (time, equilibration))
-    if steps < 10 * every or first < 0:
+    if steps < 10 * every:
         raise SettingError(
             f"thermal_expansion.time {time} ps: must be {10 * EVERY:g} fs at the least"
         )
     start = repeated(crystal, supercell)
-    kelvins = np.array([kelvin(t, crystal) for t in temperatures])
     settings = {"steps": steps, "every": every, "timestep": timestep, "equilibration": first}
     settings |= {"ensemble": "npt", "coupling": _coupling(crystal)}
     lengths, bars, cells = [], [], {}

@@ -6,7 +6,7 @@ What each measures stands in its module, and is what the tests of the project me
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from mlpot.calculator import MLPotCalculator
-from mlpot.errors import InputError
+from mlpot.errors import InputError, did_you_mean
 from mlpot.generate import relax_lattice
 from mlpot.generate.cells import supercell
 from mlpot.model import Model
@@ -28,7 +28,7 @@ from mlpot.verify.nve import conservation
 from mlpot.verify.ranks import differences
 from mlpot.verify.structures import boxed, crowded, crystal_of, radii_of
 
-__all__ = ["Check", "verify"]
+__all__ = ["Check", "choose", "verify"]
 
 STEP = 2.5e-3  # Å, of numerical derivatives, or less where a radius is nearer
 ROUNDING = 2e-14  # of an energy that is a sum of some large ones
@@ -37,7 +37,8 @@ ATOMS = 54  # of the cells for ranks and dynamics
 
 @dataclass(frozen=True)
 class Check:
-    """What one check found: values and bounds by what they are, or why there are none."""
+    """What one check found: values and bounds by what they are; problem: why there are none, or
+    what is wrong in words."""
 
     name: str
     values: dict[str, tuple[float, float, float]]  # what: value, lower and upper bound
@@ -50,29 +51,45 @@ class Check:
         return inside and not self.problem
 
 
+def choose(only: Iterable[str] = ()) -> list[str]:
+    """Names of checks in the order of CHECKS, all of them without a name.
+
+    A word may list several: "forces,virial". Raises InputError for a name that is no check.
+    """
+    asked = [name.strip() for words in only for name in words.split(",") if name.strip()]
+    for name in asked:
+        if name not in CHECKS:
+            hint = did_you_mean(name, CHECKS)
+            raise InputError(f"check {name!r}: must be among {', '.join(CHECKS)}{hint}")
+    return [name for name in CHECKS if not asked or name in asked]
+
+
 def verify(
     model: Model, structure: str | None = None, only: tuple[str, ...] = ()
 ) -> Iterator[Check]:
-    """Run the checks of CHECKS (or those named) on a model, each given when it is done.
+    """Run the checks of `choose(only)` on a model, each given when it is done.
 
     structure: its crystal, "bcc:Mo" or a file; default: the first element's. Raises InputError
     where the model has no such crystal and for a name that is no check.
     """
-    if unknown := [name for name in only if name not in CHECKS]:
-        raise InputError(f"check {unknown[0]!r}: must be among {', '.join(CHECKS)}")
+    chosen = choose(only)
     with ExitStack() as stack:
         subject = _Subject(model, structure, stack)
-        for name, check in CHECKS.items():
-            if only and name not in only:
-                continue
+        for name in chosen:
+            subject.problem = ""
             try:
-                yield Check(name, check(subject))
+                yield Check(name, CHECKS[name](subject), subject.problem)
             except (InputError, ValueError) as error:
                 yield Check(name, {}, str(error))
 
 
 class _Subject:
-    """A model with its structures, its potential and an engine of LAMMPS."""
+    """A model with its structures, its potential and an engine of LAMMPS.
+
+    problem: what a check has to say besides its values.
+    """
+
+    problem = ""
 
     def __init__(self, model: Model, structure: str | None, stack: ExitStack):
         self.model, self.potential = model, model.potential()
@@ -135,9 +152,9 @@ def _agreement(s: _Subject) -> dict:
 
 
 def _contacts(s: _Subject) -> dict:
-    if wrong := wrong_contacts(s.potential):
-        raise InputError("; ".join(wrong))
-    return _below(("silent answers", 0.0, 0.0))
+    wrong = wrong_contacts(s.potential)
+    s.problem = "; ".join(wrong)
+    return _below(("silent answers", float(len(wrong)), 0.0))
 
 
 def _nve(s: _Subject) -> dict:

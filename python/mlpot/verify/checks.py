@@ -1,7 +1,7 @@
 """What physics asks of every potential, each as a number that should be (nearly) zero.
 
 potential: a _core.Potential; atoms: crowded, no distance within a step of a radius at which the
-potential is not smooth (see `structures`). The bounds are those of `verify.BOUNDS`.
+potential is not smooth (see `structures`). `mlpot.verify` has the bounds.
 """
 
 from __future__ import annotations
@@ -117,12 +117,15 @@ def crossings(
     elements: list[str], radii: Iterable[float], atoms: Atoms, box: Callable[[Atoms], Atoms]
 ) -> Iterator[tuple[Atoms, int, np.ndarray]]:
     """Dimers (in a `box`) and crystals with an atom on a radius of another one, that atom, and its
-    direction from the other. Crystals without room for it are left out."""
+    direction from the other. Crystals without room for it, or without the two, are left out."""
     for (a, b), r in product(combinations_with_replacement(elements, 2), radii):
         yield box(Atoms([a, b], [[0.0] * 3, r * ALONG])), 1, ALONG
         crystal = atoms.copy()
-        i = next(i for i, symbol in enumerate(crystal.symbols) if symbol == a)
-        j = next(j for j, symbol in enumerate(crystal.symbols) if symbol == b and j != i)
+        symbols = list(enumerate(crystal.symbols))
+        i = next((i for i, symbol in symbols if symbol == a), None)
+        j = next((j for j, symbol in symbols if symbol == b and j != i), None)
+        if i is None or j is None:
+            continue
         rest = [k for k in range(len(crystal)) if k not in (i, j)]
 
         def room(away, i=i, j=j, r=r, crystal=crystal, rest=rest):

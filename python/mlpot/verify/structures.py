@@ -25,10 +25,15 @@ def crystal_of(model: Model, structure: str | None) -> Atoms:
     """A cell of the model's elements, not relaxed.
 
     structure: "bcc:Mo" or a file; default: the crystal of the first element, the others of the
-    model put on its sites in turn. Raises InputError where there is none.
+    model put on its sites in turn. Raises InputError where there is none, and for a structure with
+    other elements.
     """
     if structure:
-        return parse_structure(structure)
+        atoms = parse_structure(structure)
+        if others := sorted(set(atoms.symbols) - set(model.elements)):
+            known = ", ".join(model.elements)
+            raise InputError(f"structure {structure!r}: has {others[0]}, the model only {known}")
+        return atoms
     symbol = model.elements[0]
     lattice = (reference_states[atomic_numbers[symbol]] or {}).get("symmetry")
     if lattice not in LATTICES:
