@@ -230,7 +230,7 @@ class AngularGroups {
   NeighborPairs<Real> pairs_;
   Kept<Real> rows_;
   Buffer<Real> powers_;
-  Buffer<Real> grid_, sloped_;  // [n_eta][n_shape]
+  Buffer<Real> grid_, sloped_;  // [n_eta][n_shape], forward padded
 };
 
 MLPOT_END_KERNELS

@@ -154,7 +154,8 @@ class Packing {
       const int s = all.species_of_type[all.type[j]];
       const double dx = xj[0] - xi[0], dy = xj[1] - xi[1], dz = xj[2] - xi[2];
       const double squared = dx * dx + dy * dy + dz * dz;
-      if (squared < closest_squared_ && s >= 0) throw_too_close(i, j, __builtin_sqrt(squared));
+      if (!(squared >= closest_squared_) && s >= 0)  // or not a number
+        throw_too_close(i, j, __builtin_sqrt(squared));
       near[n] = j;
       n += squared < cut_squared[s];
     }

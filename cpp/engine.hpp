@@ -30,7 +30,7 @@ struct EngineInput {
 // How far outside the training set an atom is, see grade.hpp.
 enum class GradeRule { range, d_optimal };
 struct Grades {
-  GradeRule rule;
+  GradeRule rule = GradeRule::range;
   double* of_atoms;  // [n_atoms], set for central atoms
   // The atom that is farthest out, -1 without central atoms: its grade, what the grade is that of
   // (a feature, or a component in the active set), its value, and between what it was in training.

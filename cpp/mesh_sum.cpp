@@ -160,6 +160,8 @@ MeshSum::Place MeshSum::place(const double* x) const {
   for (int d = 0; d < 3; d++) {
     double s = inverse_[d][0] * x[0] + inverse_[d][1] * x[1] + inverse_[d][2] * x[2];
     s = (s - std::floor(s)) * n_[d];
+    if (!(s <= n_[d]))
+      throw std::invalid_argument("the position of an atom is not a finite number");
     const int below = std::min(static_cast<int>(s), n_[d] - 1);
     fill_splines(s - below, found.weight[d], found.slope[d]);
     first[d] = below - (p - 1) + (below < p - 1 ? n_[d] : 0);

@@ -20,7 +20,7 @@ MLPOT_BEGIN_KERNELS
 template <int W>
 struct VectorTypes {
   typedef double Vector __attribute__((vector_size(W * 8)));
-  typedef double Unaligned __attribute__((vector_size(W * 8), aligned(8)));
+  typedef double Unaligned __attribute__((vector_size(W * 8), aligned(8), may_alias));
   typedef std::int64_t Mask __attribute__((vector_size(W * 8)));
 };
 template <>

@@ -18,9 +18,11 @@ PairTable::PairTable(int n_species, double r_cut, Function function)
       r_cut_(r_cut),
       spacing_((r_cut * r_cut - first_knot) / (n_knots - 1)),
       function_(std::move(function)),
+      left_(n_species_pairs(n_species)),
       table_(static_cast<std::size_t>(n_species_pairs(n_species)) * 2 * n_knots) {
   for (int pair = 0; pair < n_species_pairs(n_species_); pair++) {
-    double left, slope;
+    double& left = left_[pair];
+    double slope;
     function_(pair, r_cut_ * r_cut_, &left, &slope);
     for (int knot = 0; knot < n_knots; knot++) {
       double* y = &table_[2 * (static_cast<std::size_t>(pair) * n_knots + knot)];
@@ -64,6 +66,7 @@ void PairTable::add(const Neighborhood& all, const SumOutput& out) {
       if (near_.r2[m] < first_knot) {
         const int pair = near_.table[m] / (2 * n_knots);
         function_(pair, near_.r2[m], &near_.value[m], &near_.slope[m]);
+        near_.value[m] -= left_[pair];
       }
       mine += 0.5 * near_.value[m];
       for (int axis = 0; axis < 3; axis++) force[axis] += 2.0 * near_.slope[m] * d[axis];

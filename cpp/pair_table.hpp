@@ -34,6 +34,7 @@ class PairTable {
   int n_species_;
   double r_cut_, spacing_;  // spacing: of knots, in r^2
   Function function_;
+  std::vector<double> left_;   // [pair] V at r_cut, taken off inside
   std::vector<double> table_;  // [pair][knot][2] value, and slope times spacing
   Near near_;
 };

@@ -64,6 +64,7 @@ void PairTerm::split(double alpha, double eta) {
   kernel_ = std::make_unique<EwaldKernel>(powers_, alpha, eta);
   reciprocal_.reset();
   mesh_.reset();
+  table_.reset();
   ewald_ = true;
 }
 
@@ -82,10 +83,17 @@ void PairTerm::use_mesh(double accuracy, double r_cut) {
 }
 
 void PairTerm::cut_at(double r_cut) {
+  if (r_cut > 100.0) throw std::invalid_argument("the radius must be at most 100");
+  for (const Core& core : cores_)
+    if (core.r_min > 0.9 * r_cut)
+      throw std::invalid_argument("the wall at " + std::to_string(core.r_min) +
+                                  " A reaches into the last tenth of the radius");
   taper_ = 0.1 * r_cut;
   kernel_ = std::make_unique<CutKernel>(powers_, r_cut, taper_);
   ewald_ = false;
+  reciprocal_.reset();
   mesh_.reset();
+  table_.reset();
 }
 
 void PairTerm::split_for(int n, double volume, double r_most, double eta) {
@@ -117,6 +125,10 @@ void PairTerm::make_cores(const std::vector<double>& r_min) {
     }
     cores_.push_back(core);
   }
+}
+
+bool PairTerm::repels() const {
+  return std::all_of(cores_.begin(), cores_.end(), [](const Core& c) { return c.r_min > 0.0; });
 }
 
 // What a pair at a squared distance below r_cut adds, and its derivative by the squared distance.

@@ -21,7 +21,7 @@ class PairTerm {
 
   bool of_lattice() const { return of_lattice_; }  // sum: ewald
   bool periodic() const { return ewald_; }  // it needs three periodic directions, as it is now
-  bool repels() const { return has_core_; }
+  bool repels() const;                      // every pair, below its r_min
   int n_species() const { return n_species_; }
   int n_columns() const { return Columns(n_species_, n_powers()).total(); }
   int n_powers() const { return static_cast<int>(powers_.size()); }

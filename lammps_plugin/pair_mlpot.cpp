@@ -65,6 +65,7 @@ PairMLPOT::~PairMLPOT() {
 // pair_style mlpot [kernels NAME] [long pme ACCURACY | long ewald ACCURACY | long cut RADIUS]
 //                  [grade RULE] [warn G] [save G FILE] [stop G] [every N]
 void PairMLPOT::settings(int narg, char** arg) {
+  const std::string before = kernels_;
   kernels_ = rule_ = "auto";
   long_ = "ewald";
   accuracy_ = 1e-16;
@@ -90,6 +91,8 @@ void PairMLPOT::settings(int narg, char** arg) {
                  key);
     }
   }
+  if (potential_ && kernels_ != before)
+    error->all(FLERR, "pair_style mlpot kernels cannot change once pair_coeff has read a model");
   nextra = extrapolation_->active() ? 2 : 0;
   pvector = extrapolation_->found;
 }
@@ -135,8 +138,7 @@ void PairMLPOT::coeff(int narg, char** arg) {
   MPI_Allreduce(&failed, &everywhere, 1, MPI_INT, MPI_MIN, world);
   if (everywhere) error->all(FLERR, "{}", why);
   if (failed) error->one(FLERR, "{}", why);
-  if (rule_ != "auto") require_rule(*potential, "pair_style mlpot grade " + rule_);
-  if (extrapolation_->active()) require_rule(*potential, "pair_style mlpot warn, save and stop");
+  require_rules(*potential);
   assign_species(potential->elements(), n, arg + 3);
   potential_ = std::move(potential);
   // r f lacks what the volume does, and pair forces are not those on ghosts.
@@ -209,6 +211,12 @@ bool PairMLPOT::find_rule(const mlpot::Potential& potential, mlpot::GradeRule& f
   return false;
 }
 
+// What pair_style asks of the model.
+void PairMLPOT::require_rules(const mlpot::Potential& potential) const {
+  if (rule_ != "auto") require_rule(potential, "pair_style mlpot grade " + rule_);
+  if (extrapolation_->active()) require_rule(potential, "pair_style mlpot warn, save and stop");
+}
+
 void PairMLPOT::require_rule(const mlpot::Potential& potential, const std::string& who) const {
   mlpot::GradeRule found;
   if (find_rule(potential, found)) return;
@@ -263,16 +271,23 @@ void PairMLPOT::refuse_what_cannot_be_honoured() {
 
 void PairMLPOT::init_style() {
   refuse_what_cannot_be_honoured();
+  require_rules(*potential_);  // pair_style may have been given again
   prepare_long_range();
+  if (no_virial_fdotr_compute)  // a hybrid style asked before it was known
+    force->pair->no_virial_fdotr_compute = 1;
   neighbor->add_request(this, NeighConst::REQ_FULL);
 }
 
 // Splits a sum over the lattice so that the part in real space ends where neighbors do.
 void PairMLPOT::prepare_long_range() {
-  mlpot::PairTerm* pair = potential_ ? potential_->pair() : nullptr;
+  mlpot::PairTerm* pair = potential_->pair();
   if (!pair || !pair->of_lattice()) return;
   if (long_ == "cut") {
-    pair->cut_at(long_cut_);
+    try {
+      pair->cut_at(long_cut_);
+    } catch (const std::exception& e) {
+      error->all(FLERR, "pair_style mlpot long cut {}: {}", long_cut_, e.what());
+    }
     return;
   }
   if (!domain->xperiodic || !domain->yperiodic || !domain->zperiodic)
@@ -310,14 +325,14 @@ void PairMLPOT::compute(int eflag, int vflag) {
                                    list->numneigh,
                                    list->firstneigh,
                                    NEIGHMASK,
-                                   atom->nmax ? atom->x[0] : nullptr,
+                                   atom->x[0],
                                    atom->type,
                                    species_of_type_.data(),
                                    domain->xprd * domain->yprd * domain->zprd,
                                    &others,
                                    cell};
   mlpot::EngineOutput out;
-  out.forces = atom->nmax ? atom->f[0] : nullptr;
+  out.forces = atom->f[0];
   if (eflag_atom) out.energies = eatom;
   if (vflag_global && !vflag_fdotr) out.virial = virial;
   if (vflag_atom) out.virials = vatom[0];

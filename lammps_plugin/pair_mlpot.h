@@ -47,6 +47,7 @@ class PairMLPOT : public Pair {
   bool find_rule(const mlpot::Potential&, mlpot::GradeRule& found) const;
   void prepare(mlpot::Grades&);
   void require_rule(const mlpot::Potential&, const std::string& who) const;
+  void require_rules(const mlpot::Potential&) const;
 
   std::string kernels_ = "auto", long_ = "ewald", rule_ = "auto";
   double accuracy_ = 1e-16, long_cut_ = 0.0;

@@ -126,6 +126,7 @@ py::array_t<double> features(SharedPotential& shared, const Doubles& positions, 
 
 py::array_t<double> rows(SharedPotential& shared, const Doubles& positions, const Doubles& cell,
                          const Flags& pbc, const Ints& species) {
+  require(!shared.potential.engine().pooled(), "rows: not for pooled features");
   py::array_t<double> found =
       zeros({positions.shape(0), 1 + shared.potential.engine().n_parameters()});
   double* to = found.mutable_data();

