@@ -68,13 +68,15 @@ def test_a_hybrid_style_has_the_same_pressure(long, tmp_path):
     """LAMMPS would sum r f for a hybrid style, which is not the virial of a sum over a lattice."""
     elements = ["Mo", "Al"]
     file, atoms = model(elements).save(tmp_path / "model.json"), crystal(elements, (3, 3, 3))
-    alone, coefficients = style(file, elements, long)
+    lines = style(file, elements, long)
+    alone, coefficients, *more = lines
     hybrid = [
         f"pair_style hybrid/overlay {alone.removeprefix('pair_style ')} zero 6.0",
         coefficients.replace("* * ", "* * mlpot ", 1),
         "pair_coeff * * zero",
+        *more,
     ]
-    with LammpsEngine([alone, coefficients], elements) as engine:
+    with LammpsEngine(lines, elements) as engine:
         expected = engine.evaluate(atoms)
     with LammpsEngine(hybrid, elements) as engine:
         found = engine.evaluate(atoms)

