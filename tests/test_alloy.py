@@ -1,4 +1,4 @@
-"""A network of two elements, from DFT data of Nb-Ta to LAMMPS on two ranks."""
+"""Potentials of two elements, from DFT data of Nb-Ta to LAMMPS on two ranks."""
 
 import numpy as np
 import pytest
@@ -14,16 +14,24 @@ ELEMENTS = ["Nb", "Ta"]
 CONFIG = """
 name: NbTa
 data: {train: train.xyz, test: test.xyz}
+weights: {energy: 1, force: 0.03}
+"""
+MODELS = {
+    "network": """
 descriptor: {type: acsf, r_cut: 4.8, n_radial: 4, n_angular: 4, zeta: [1, 4]}
 regressor: {type: neural_network, layers: [8]}
-weights: {energy: 1, force: 0.03}
 training: {iterations: 50, validation: 0.1}
-"""
+""",
+    "mtp": """
+descriptor: {type: moments, level: 8, r_cut: 4.8}
+training: {iterations: 40}
+""",
+}
 DUMP = "write_dump all custom forces.dump id fx fy fz modify sort id format float %.17g"
 
 
-@pytest.fixture(scope="module")
-def trained(shared, tmp_path_factory):
+@pytest.fixture(scope="module", params=MODELS)
+def trained(request, shared, tmp_path_factory):
     """A quick fit: some of the structures, few functions, few iterations; others to test it."""
     folder, frames = tmp_path_factory.mktemp("NbTa"), {"train": [], "test": []}
     for kind, every in (("Nb", 8), ("Ta", 8), ("NbTa", 16)):
@@ -32,7 +40,7 @@ def trained(shared, tmp_path_factory):
         frames["test"] += known[every // 2 :: every]
     for name, chosen in frames.items():
         write(folder / f"{name}.xyz", chosen, format="extxyz")
-    return fit(parse_config(CONFIG, "fit.yaml", folder)), folder
+    return fit(parse_config(CONFIG + MODELS[request.param], "fit.yaml", folder)), folder
 
 
 def test_training_learns_the_alloy(trained):

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 from ase.io import write
 
-from contract.measures import evaluate, relative
-from lmp import lmp
 from mlpot import io
 from mlpot.config import parse_config
 from mlpot.errors import InputError
@@ -132,40 +130,3 @@ def test_defaults_follow_from_level_and_cutoff(folder):
 def test_mistakes_are_told(folder, old, new, message):
     with pytest.raises(InputError, match=message):
         fit(config(folder, ".", (old, new)))
-
-
-NBTA = """
-units metal
-boundary p p p
-read_data {data}
-mass 1 92.9
-mass 2 180.9
-pair_style mlpot
-pair_coeff * * {model} Nb Ta
-run 0
-write_dump all custom {dump} id fx fy fz modify sort id format float %.16g
-"""
-
-
-@pytest.mark.slow
-def test_niobium_tantalum_is_fitted_and_runs_on_two_ranks(shared, tmp_path):
-    """Two elements: every pair has radial functions of its own."""
-    frames = io.read(shared / "data" / "nbmotaw" / "NbTa_train.xyz.xz").frames
-    chosen = [a for a in frames if len(a) <= 60][::6][:24]
-    write(tmp_path / "train.xyz", chosen[::2], format="extxyz")
-    write(tmp_path / "test.xyz", chosen[1::2], format="extxyz")
-    changes = [("weights: {energy: 1, force: 0.1, stress: 0.001}", "weights: {force: 0.03}")]
-    result = fit(config(tmp_path, tmp_path, *changes, ("level: 6", "level: 8")))
-    assert result.model.elements == ["Nb", "Ta"]
-    spread = np.std([io.labels(a).energy / len(a) for a in chosen])
-    assert result.metrics_test.to_dict()["energy_mae_meV_per_atom"] < 1e3 * spread
-    atoms = max(chosen, key=len)
-    truth = evaluate(result.model.potential(), atoms)
-    data, dump = tmp_path / "atoms.data", tmp_path / "forces.dump"
-    write(data, atoms, format="lammps-data", specorder=["Nb", "Ta"])
-    script = NBTA.format(data=data, model=result.files[0], dump=dump)
-    for ranks in (1, 2):
-        lmp(script, tmp_path, ranks=ranks)
-        rows = np.loadtxt(dump.read_text().splitlines()[9:])
-        lengths = np.linalg.norm(rows[:, 1:], axis=1)
-        assert relative(lengths, np.linalg.norm(truth["forces"], axis=1)) <= 1e-8
