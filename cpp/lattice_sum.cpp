@@ -121,7 +121,7 @@ void ReciprocalSum::add(const EwaldKernel& kernel, const Columns& columns, const
   std::copy_n(reinterpret_cast<const double*>(own.data()), 2 * own.size(), all.begin());
   double* counts = all.data() + 2 * own.size();
   for (int a = 0; a < n_species; a++) counts[a] = atoms.begin[a + 1] - atoms.begin[a];
-  if (others) others->sum(all.data(), static_cast<int>(all.size()));
+  if (others) others->sum(all.data(), static_cast<long>(all.size()));
   const Complex* total = reinterpret_cast<const Complex*>(all.data());
 
   std::vector<double> phi(n_powers), slope(n_powers);

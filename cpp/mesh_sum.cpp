@@ -280,8 +280,8 @@ void MeshSum::gather(const LocalAtoms& atoms, double n_all, Reduction* others,
       }
     }
   }
-  if (!out.forces) return;
   if (others) others->sum(net, 3);  // is not quite zero on a mesh
+  if (!out.forces) return;
   for (int i = 0; i < atoms.n(); i++)
     for (int axis = 0; axis < 3; axis++)
       out.forces[3 * atoms.index[i] + axis] += forces[3 * i + axis] - net[axis] / n_all;
@@ -319,7 +319,7 @@ void MeshSum::add(const double* cell, const LocalAtoms& atoms, Reduction* others
   for (int a = 0; a < n_species_; a++) counts[a] = atoms.begin[a + 1] - atoms.begin[a];
   if (others) {
     others->sum(counts.data(), n_species_ + 1);
-    for (int s = 0; s < n_species_; s++) others->sum(mesh_of(s), static_cast<int>(size_));
+    for (int s = 0; s < n_species_; s++) others->sum(mesh_of(s), static_cast<long>(size_));
   }
   for (Mesh& mesh : meshes_) fft_.transform(mesh.re.data(), mesh.im.data());
   const bool of_atoms = out.virials || out.centroid_virials;

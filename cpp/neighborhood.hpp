@@ -11,7 +11,7 @@ constexpr int smooth_everywhere = 1000;  // for how many derivatives are continu
 // The sums over all processes that share a structure.
 struct Reduction {
   virtual ~Reduction() = default;
-  virtual void sum(double* values, int n) = 0;  // in place, called by all of them together
+  virtual void sum(double* values, long n) = 0;  // in place, called by all of them together
 };
 
 struct Neighborhood {

@@ -32,8 +32,12 @@ struct GhostGroup : Comm {
 struct SumOverRanks : mlpot::Reduction {
   MPI_Comm world;
   explicit SumOverRanks(MPI_Comm world) : world(world) {}
-  void sum(double* values, int n) override {
-    MPI_Allreduce(MPI_IN_PLACE, values, n, MPI_DOUBLE, MPI_SUM, world);
+  void sum(double* values, long n) override {
+    constexpr long most = 1L << 30;  // MPI counts in int
+    for (long from = 0; from < n; from += most) {
+      const int count = static_cast<int>(std::min(most, n - from));
+      MPI_Allreduce(MPI_IN_PLACE, values + from, count, MPI_DOUBLE, MPI_SUM, world);
+    }
   }
 };
 
