@@ -4,7 +4,9 @@
 #include "core_repulsion.hpp"
 #include "descriptor.hpp"
 #include "grade.hpp"
+#include "jacobian.hpp"
 #include "regressor.hpp"
+#include "scaling.hpp"
 #include "scatter.hpp"
 
 MLPOT_BEGIN_KERNELS
@@ -22,9 +24,7 @@ class EngineOf : public Engine {
         descriptor_(make_descriptor<Real>(in.descriptor, in.n_species)),
         n_features_(descriptor_->size()),
         pooled_(in.pooled),
-        scaled_(in.scaling != nullptr),
-        shift_(n_regressors() * n_features_),
-        scale_(n_regressors() * n_features_),
+        scaling_(in.scaling, n_regressors(), n_features_),
         regressor_(make_regressor<Real>(in.regressor, n_regressors(), n_features_)),
         tangent_regressor_(make_regressor<Tangent>(in.regressor, n_regressors(), n_features_)),
         grader_(in.ranges, in.active_set, in.n_species, n_features_, n_parameters()),
@@ -32,23 +32,14 @@ class EngineOf : public Engine {
         mean_(n_features_),
         q_(n_features_),
         dE_dq_(n_features_),
-        unit_(n_features_),
         dE_dw_(n_parameters()),
-        by_volume_(n_features_),
         q_tangent_(n_features_),
         dE_dq_tangent_(n_features_),
         dE_dw_tangent_(n_parameters()),
         dE_dc_(descriptor_->n_parameters()) {
     if (in.for_training || descriptor_->moves_cheaply())
       tangent_descriptor_ = make_descriptor<Tangent>(in.descriptor, n_species_);
-    for (int k = 0; k < n_regressors() * n_features_; k++) {
-      shift_[k] = 0.0;
-      scale_[k] = 1.0;
-    }
-    if (in.scaling) {
-      in.scaling->table("shift", n_regressors(), n_features_, shift_.begin());
-      in.scaling->table("scale", n_regressors(), n_features_, scale_.begin());
-    }
+    jacobian_.reset(new Jacobian<W>(*descriptor_, tangent_descriptor_.get()));
     for (int s = 0; s < n_species_; s++) e0_[s] = in.e0[s];
     Buffer<double> cut(n_species_ * n_species_);
     for (int a = 0; a < n_species_; a++)
@@ -117,7 +108,7 @@ class EngineOf : public Engine {
     survey(all);
     packing_->for_each_batch(all, cell_, [&](const Batch<Real>& env, const Lanes<W>& lanes) {
       descriptor_->compute(env, q_.begin());
-      scale(env.species, q_.begin());
+      scaling_.apply(env.species, q_.begin());
       const Real* row = row_of(env.species);
       const long n = 1 + n_parameters();
       for (int lane = 0; lane < lanes.n; lane++)
@@ -133,7 +124,7 @@ class EngineOf : public Engine {
       descriptor_->compute(env, q_.begin());
       grade_features(env, lanes, out);
       if (pooled_) return;
-      scale(env.species, q_.begin());
+      scaling_.apply(env.species, q_.begin());
       grade_row(env, lanes, out);
     });
   }
@@ -148,8 +139,8 @@ class EngineOf : public Engine {
     packing_->for_each_batch(all, cell_, [&](const Batch<Real>& env, const Lanes<W>& lanes) {
       const int n = n_features_, n_w = n_parameters(), first = env.species * n_w;
       descriptor_->compute(env, q_.begin());
-      Real* jacobian = jacobian_of(env);
-      scale(env.species, q_.begin());
+      const Real* jacobian = jacobian_->of(env);
+      scaling_.apply(env.species, q_.begin());
       regressor_->parameter_gradient(env.species, q_.begin(), dE_dw_.begin());
       for (int lane = 0; lane < lanes.n; lane++)
         for (int w = 0; w < n_w; w++) out.energy[first + w] += dE_dw_[w][lane];
@@ -157,7 +148,7 @@ class EngineOf : public Engine {
         for (int axis = 0; axis < 3; axis++) {
           for (int d = 0; d < n; d++)
             q_tangent_[d] =
-                Tangent(q_[d], scale_of(env.species, d) * jacobian[(d * env.n + j) * 3 + axis]);
+                Tangent(q_[d], scaling_.of(env.species, d) * jacobian[(d * env.n + j) * 3 + axis]);
           tangent_regressor_->parameter_gradient(env.species, q_tangent_.begin(),
                                                  dE_dw_tangent_.begin());
           add_row(env, lanes, j, axis, dE_dw_tangent_.begin(), n_w, first, out);
@@ -188,14 +179,14 @@ class EngineOf : public Engine {
     packing_->for_each_batch(all, cell_, [&](const Batch<Real>& env, const Lanes<W>& lanes) {
       const Batch<Tangent> moving = along(env, lanes, direction);
       tangent_descriptor_->compute(moving, q_tangent_.begin());
-      scale(env.species, q_tangent_.begin());
+      scaling_.apply(env.species, q_tangent_.begin());
       tangent_regressor_->parameter_gradient(env.species, q_tangent_.begin(),
                                              dE_dw_tangent_.begin());
       add_gradient(lanes, weight, dE_dw_tangent_.begin(), n_parameters(),
                    gradient + env.species * n_parameters());
       if (n_inner() == 0) return;
       tangent_regressor_->energy(env.species, q_tangent_.begin(), dE_dq_tangent_.begin());
-      for (int d = 0; d < n_features_; d++) dE_dq_tangent_[d] *= Tangent(scale_of(env.species, d));
+      scaling_.apply_adjoint(env.species, dE_dq_tangent_.begin());
       tangent_descriptor_->parameter_gradient(moving, dE_dq_tangent_.begin(), dE_dc_.begin());
       add_gradient(lanes, weight, dE_dc_.begin(), n_inner(),
                    gradient + n_regressors() * n_parameters() + env.species * n_inner());
@@ -210,12 +201,12 @@ class EngineOf : public Engine {
     if (!out.by_x && !out.by_strain) return;
     packing_->for_each_batch(all, cell_, [&](const Batch<Real>& env, const Lanes<W>& lanes) {
       descriptor_->compute(env, q_.begin());
-      const Real* jacobian = jacobian_of(env);
+      const Real* jacobian = jacobian_->of(env);
       for (int d = 0; d < n_features_; d++) {
         for (int j = 0; j < env.n; j++)
           add_slopes(env, lanes, j, jacobian + 3 * (d * env.n + j), d, n_features_, cell_.n_atoms,
                      atom_of, out);
-        const Real stretch = cell_.volume * by_volume_[d] * Real(1.0 / cell_.n_atoms);
+        const Real stretch = cell_.volume * jacobian_->by_volume(d) * Real(1.0 / cell_.n_atoms);
         for (int lane = 0; lane < lanes.n && out.by_strain; lane++)
           for (int a = 0; a < 3; a++) out.by_strain[4 * a * n_features_ + d] += stretch[lane];
       }
@@ -231,7 +222,7 @@ class EngineOf : public Engine {
   void pooled_gradient(const double* q, double weight, const double* direction,
                        double* gradient) override {
     for (int d = 0; d < n_features_; d++) q_tangent_[d] = Tangent(Real(q[d]), Real(direction[d]));
-    scale(0, q_tangent_.begin());
+    scaling_.apply(0, q_tangent_.begin());
     tangent_regressor_->parameter_gradient(0, q_tangent_.begin(), dE_dw_tangent_.begin());
     for (int w = 0; w < n_parameters(); w++)
       gradient[w] += weight * dE_dw_tangent_[w].value[0] + dE_dw_tangent_[w].tangent[0];
@@ -267,9 +258,9 @@ class EngineOf : public Engine {
 
   // Of the features q_; their adjoint is dE_dq_.
   Real energy_of(int which) {
-    scale(which, q_.begin());
+    scaling_.apply(which, q_.begin());
     const Real e = regressor_->energy(which, q_.begin(), dE_dq_.begin());
-    for (int d = 0; d < n_features_ && scaled_; d++) dE_dq_[d] *= scale_of(which, d);
+    scaling_.apply_adjoint(which, dE_dq_.begin());
     return e;
   }
 
@@ -316,15 +307,6 @@ class EngineOf : public Engine {
     return row;
   }
 
-  Real scale_of(int species, int d) const { return Real(scale_[species * n_features_ + d]); }
-
-  template <class Number>
-  void scale(int species, Number* q) const {
-    for (int d = 0; d < n_features_ && scaled_; d++)
-      q[d] = (q[d] - Number(shift_[species * n_features_ + d])) *
-             Number(scale_[species * n_features_ + d]);
-  }
-
   // The batch on dual numbers, tangent along the direction.
   Batch<Tangent> along(const Batch<Real>& env, const Lanes<W>& lanes, const Direction& direction) {
     Tangent(*r)[3] = reinterpret_cast<Tangent(*)[3]>(r_tangent_.grow(3 * env.n));
@@ -344,51 +326,12 @@ class EngineOf : public Engine {
     return {env.species, env.n, env.begin, r, distance, &moving_cell_};
   }
 
-  // dq_d/dr_j, one coordinate of one neighbour after the other.
-  Real* jacobian_by_moves(const Batch<Real>& env) {
-    Tangent(*r)[3] = reinterpret_cast<Tangent(*)[3]>(r_tangent_.grow(3 * env.n));
-    Tangent* distance = distance_tangent_.grow(env.n);
-    for (int j = 0; j < env.n; j++) {
-      for (int axis = 0; axis < 3; axis++) r[j][axis] = env.r[j][axis];
-      distance[j] = env.distance[j];
-    }
-    const Batch<Tangent> moving = {env.species, env.n, env.begin, r, distance, &moving_cell_};
-    tangent_descriptor_->compute(moving, q_tangent_.begin());
-    Real* jacobian = jacobian_.grow(3 * n_features_ * env.n);
-    for (int j = 0; j < env.n; j++)
-      for (int axis = 0; axis < 3; axis++) {
-        r[j][axis].tangent = Real(1.0);
-        distance[j].tangent = env.r[j][axis] / env.distance[j];
-        tangent_descriptor_->move(moving, j, q_tangent_.begin());
-        r[j][axis].tangent = distance[j].tangent = Real(0.0);
-        for (int d = 0; d < n_features_; d++)
-          jacobian[(d * env.n + j) * 3 + axis] = q_tangent_[d].tangent;
-      }
-    for (int d = 0; d < n_features_; d++) by_volume_[d] = Real(0.0);
-    return jacobian;
-  }
-
-  // dq_d/dr_j by backprop of unit vectors: [n_features][env.n][3]. And by_volume_, dq_d/dV.
-  Real* jacobian_of(const Batch<Real>& env) {
-    if (descriptor_->moves_cheaply()) return jacobian_by_moves(env);
-    const int n = n_features_;
-    Real* jacobian = jacobian_.grow(3 * n * env.n);
-    for (int d = 0; d < n; d++) unit_[d] = Real(0.0);
-    for (int d = 0; d < n; d++) {
-      unit_[d] = Real(1.0);
-      descriptor_->backprop(env, unit_.begin(),
-                            reinterpret_cast<Real(*)[3]>(jacobian + 3 * d * env.n));
-      by_volume_[d] = descriptor_->dE_dvolume();
-      unit_[d] = Real(0.0);
-    }
-    return jacobian;
-  }
-
   // The volume's part of the rows of the virial.
   void add_pressure_rows(const Batch<Real>& env, const Lanes<W>& lanes, int first,
                          const DesignOutput& out) {
     for (int d = 0; d < n_features_; d++)
-      q_tangent_[d] = Tangent(q_[d], scale_of(env.species, d) * cell_.volume * by_volume_[d]);
+      q_tangent_[d] =
+          Tangent(q_[d], scaling_.of(env.species, d) * cell_.volume * jacobian_->by_volume(d));
     tangent_regressor_->parameter_gradient(env.species, q_tangent_.begin(), dE_dw_tangent_.begin());
     for (int w = 0; w < n_parameters(); w++)
       for (int lane = 0; lane < lanes.n; lane++)
@@ -401,17 +344,18 @@ class EngineOf : public Engine {
   CoreRepulsion<Real> core_;
   std::unique_ptr<Descriptor<Real>> descriptor_;
   int n_features_;
-  bool pooled_, scaled_;
-  Buffer<double> shift_, scale_;  // [n_regressors][n_features]
+  bool pooled_;
+  Scaling scaling_;
   std::unique_ptr<Regressor<Real>> regressor_;
   std::unique_ptr<Regressor<Tangent>> tangent_regressor_;
   std::unique_ptr<Descriptor<Tangent>> tangent_descriptor_;
+  std::unique_ptr<Jacobian<W>> jacobian_;
   Grader<W> grader_;
   std::unique_ptr<Packing<W>> packing_;
   Buffer<double> n_of_species_, mean_;
   CellInfo<Real> cell_ = {Real(0.0), 0.0, nullptr};
   CellInfo<Tangent> moving_cell_;
-  Buffer<Real> q_, dE_dq_, unit_, dE_dw_, row_, dE_dr_, jacobian_, by_volume_;
+  Buffer<Real> q_, dE_dq_, dE_dw_, row_, dE_dr_;
   Buffer<double> slopes_, gradient_;
   Buffer<Tangent> q_tangent_, dE_dq_tangent_, dE_dw_tangent_, dE_dc_, r_tangent_, distance_tangent_;
 };
