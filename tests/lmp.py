@@ -19,7 +19,7 @@ from ase import Atoms
 from ase.build import bulk
 
 from contract.cells import CELLS, Cell
-from mlpot.verify.ranks import data_text
+from mlpot.lammps.processes import data_text
 
 
 def _few(cells: Iterable[Cell]) -> list[Cell]:
@@ -90,7 +90,9 @@ def crystal(elements: list[str], seed: int = 1, tilted: bool = True) -> Atoms:
 def data_file(path: Path, atoms: Atoms, elements: list[str], ids: Iterable[int] = ()) -> Path:
     """LAMMPS data of atoms whose cell is lower triangular; ids: from 1 on, or one for each atom."""
     types = [elements.index(symbol) + 1 for symbol in atoms.symbols]
-    path.write_text(data_text(atoms.cell.array, atoms.positions, types, len(elements), ids))
+    path.write_text(
+        data_text(atoms.cell.array, atoms.positions, types, [100.0] * len(elements), ids)
+    )
     return path
 
 

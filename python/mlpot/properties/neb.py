@@ -6,8 +6,6 @@ G. Henkelman and H. Jónsson, ibid. 9978.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +17,10 @@ from ase.data import atomic_masses, atomic_numbers
 from ase.mep.neb import NEB, NEBOptimizer
 from ase.optimize import LBFGS
 
-from mlpot.doctor import beside_python
+from mlpot.errors import InputError
 from mlpot.lammps import LammpsCalculator
 from mlpot.lammps.box import Box
+from mlpot.lammps.processes import data_text, run_script
 from mlpot.properties.base import PropertyError
 from mlpot.properties.methods import as_commands
 
@@ -82,8 +81,11 @@ def by_lammps(
         (folder / "start.data").write_text(_data(start, elements))
         (folder / "end.coords").write_text(_coordinates(start, end))
         script = SCRIPT.format(potential="\n".join(commands), fmax=fmax, steps=10 * steps)
-        (folder / "in.neb").write_text(script)
-        _mpiexec(images, folder)
+        options = ["-partition", f"{images}x1", "-screen", "none"]
+        try:
+            run_script(script, folder, images, options, SECONDS)
+        except InputError as e:
+            raise PropertyError(f"route lammps: {e}") from None
         return _read(folder / "log.lammps", fmax, images)
 
 
@@ -108,26 +110,6 @@ neb 0.0 {fmax} {steps} {steps} 10 final end.coords
 """
 
 
-def _mpiexec(images: int, folder: Path) -> None:
-    mpiexec, lmp = beside_python("mpiexec"), beside_python("lmp")
-    if not (mpiexec and lmp):
-        raise PropertyError("route lammps: mpiexec or lmp is not there; see mlpot doctor")
-    command = [mpiexec, "-n", str(images), lmp, "-partition", f"{images}x1", "-in", "in.neb"]
-    # Waiting processes yield: there may be more of them than processors.
-    env = os.environ | {"OMP_NUM_THREADS": "1", "MPIR_CVAR_CH4_PROGRESS_THROTTLE": "1"}
-    command += ["-screen", "none", "-nocite"]
-    options = {"capture_output": True, "text": True, "cwd": folder, "env": env}
-    try:
-        done = subprocess.run(command, timeout=SECONDS, **options)
-    except subprocess.TimeoutExpired:
-        raise PropertyError(f"route lammps: no end in {SECONDS} s") from None
-    if done.returncode:
-        logs = [path.read_text() for path in sorted(folder.glob("log.lammps*"))]
-        lines = "\n".join([*logs, done.stdout, done.stderr]).splitlines()
-        why = next((line for line in lines if line.startswith("ERROR")), "it ended without a word")
-        raise PropertyError(f"route lammps: {why}")
-
-
 def _read(log: Path, fmax: float, images: int) -> Band:
     """The last line of a multi-replica log: RDi along the path, in parts of it, and PEi."""
     lines = [line.split() for line in log.read_text().splitlines()]
@@ -145,17 +127,9 @@ def _read(log: Path, fmax: float, images: int) -> Band:
 
 def _data(atoms: Atoms, elements: list[str]) -> str:
     box = Box.around(atoms, 0.0)
-    lx, ly, lz = box.cell.diagonal().tolist()
-    xy, yz, xz = map(float, box.tilts)
-    lines = ["of a nudged elastic band", "", f"{len(atoms)} atoms", f"{len(elements)} atom types"]
-    lines += [f"0 {lx!r} xlo xhi", f"0 {ly!r} ylo yhi", f"0 {lz!r} zlo zhi"]
-    lines += [f"{xy!r} {xz!r} {yz!r} xy xz yz", "", "Masses", ""]
-    lines += [f"{i} {float(atomic_masses[atomic_numbers[s]])!r}" for i, s in enumerate(elements, 1)]
-    lines += ["", "Atoms # atomic", ""]
-    rows = zip(atoms.symbols, box.positions.tolist(), strict=True)
-    for number, (symbol, x) in enumerate(rows, 1):
-        lines.append(f"{number} {elements.index(symbol) + 1} {' '.join(map(repr, x))}")
-    return "\n".join(lines) + "\n"
+    types = [elements.index(symbol) + 1 for symbol in atoms.symbols]
+    masses = atomic_masses[[atomic_numbers[symbol] for symbol in elements]]
+    return data_text(box.cell, box.positions, types, masses)
 
 
 def _coordinates(start: Atoms, end: Atoms) -> str:
