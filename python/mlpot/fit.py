@@ -7,7 +7,6 @@ data give the same bytes.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.progress import Progress
@@ -20,10 +19,10 @@ from mlpot.errors import InputError, did_you_mean
 from mlpot.features import feature_statistics
 from mlpot.files import write_atomic
 from mlpot.linear import fit_linear
-from mlpot.metrics import Metrics, evaluate
+from mlpot.metrics import evaluate
 from mlpot.model import Model
 from mlpot.pair import zero_block
-from mlpot.report import Outcome, Stopwatch, fit_log, parity_figure, provenance
+from mlpot.report import FitResult, Stopwatch, fit_log, parity_figure, provenance
 from mlpot.symmetry_functions import expand, is_set, prune, read_set, shortest_distance
 from mlpot.train import train_network
 from mlpot.train.radial import train_radial
@@ -31,19 +30,6 @@ from mlpot.train.radial import train_radial
 UNITS = {"energy": "eV", "length": "angstrom"}
 # Of keys that may be left out.
 REGRESSORS = {"neural_network": {"layers": [16, 16], "activation": "tanh", "gamma": 0.0}}
-
-
-@dataclass
-class FitResult:
-    """A fitted model, its errors and the files it was written to."""
-
-    model: Model
-    metrics_train: Metrics
-    metrics_test: Metrics | None
-    outcome: Outcome
-    timings: dict[str, float]  # s
-    warnings: list[str]
-    files: list[Path] = field(default_factory=list)
 
 
 def fit(

@@ -21,7 +21,6 @@ from mlpot.model import Model
 
 if TYPE_CHECKING:
     from mlpot.config import FitConfig
-    from mlpot.fit import FitResult
 
 MAX_POINTS = 20_000  # per set and panel: more are not seen, and take long to draw
 COLOURS = {"train": "#4477aa", "test": "#ee6677"}
@@ -45,6 +44,19 @@ class Outcome:
     metrics: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, bytes] = field(default_factory=dict)  # suffix of the file -> PNG
     scratch: list[Path] = field(default_factory=list)  # to remove once the model is written
+
+
+@dataclass
+class FitResult:
+    """A fitted model, its errors and the files it was written to."""
+
+    model: Model
+    metrics_train: Metrics
+    metrics_test: Metrics | None
+    outcome: Outcome
+    timings: dict[str, float]  # s
+    warnings: list[str]
+    files: list[Path] = field(default_factory=list)
 
 
 class Stopwatch(dict[str, float]):
