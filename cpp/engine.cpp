@@ -182,13 +182,13 @@ class EngineOf : public Engine {
       scaling_.apply(env.species, q_tangent_.begin());
       tangent_regressor_->parameter_gradient(env.species, q_tangent_.begin(),
                                              dE_dw_tangent_.begin());
-      add_gradient(lanes, weight, dE_dw_tangent_.begin(), n_parameters(),
+      add_gradient(lanes.n, Real(weight), dE_dw_tangent_.begin(), n_parameters(),
                    gradient + env.species * n_parameters());
       if (n_inner() == 0) return;
       tangent_regressor_->energy(env.species, q_tangent_.begin(), dE_dq_tangent_.begin());
       scaling_.apply_adjoint(env.species, dE_dq_tangent_.begin());
       tangent_descriptor_->parameter_gradient(moving, dE_dq_tangent_.begin(), dE_dc_.begin());
-      add_gradient(lanes, weight, dE_dc_.begin(), n_inner(),
+      add_gradient(lanes.n, Real(weight), dE_dc_.begin(), n_inner(),
                    gradient + n_regressors() * n_parameters() + env.species * n_inner());
     });
   }
@@ -213,19 +213,35 @@ class EngineOf : public Engine {
     });
   }
 
-  double pooled_energy(const double* q, double* dE_dq) override {
-    const Real e = pooled_energy_of(q);
-    for (int d = 0; d < n_features_; d++) dE_dq[d] = dE_dq_[d][0];
-    return e[0];
+  void pooled_energies(int n, const double* q, double* energies, double* dE_dq) override {
+    for (int first = 0; first < n; first += W) {
+      for (int d = 0; d < n_features_; d++) q_[d] = of_structures(q + d, n_features_, first, n);
+      const Real e = energy_of(0);
+      for (int k = first; k < first + W && k < n; k++) {
+        energies[k] = e[k - first];
+        for (int d = 0; d < n_features_; d++) dE_dq[k * n_features_ + d] = dE_dq_[d][k - first];
+      }
+    }
   }
 
-  void pooled_gradient(const double* q, double weight, const double* direction,
+  void pooled_gradient(int n, const double* q, const double* weights, const double* directions,
                        double* gradient) override {
-    for (int d = 0; d < n_features_; d++) q_tangent_[d] = Tangent(Real(q[d]), Real(direction[d]));
-    scaling_.apply(0, q_tangent_.begin());
-    tangent_regressor_->parameter_gradient(0, q_tangent_.begin(), dE_dw_tangent_.begin());
-    for (int w = 0; w < n_parameters(); w++)
-      gradient[w] += weight * dE_dw_tangent_[w].value[0] + dE_dw_tangent_[w].tangent[0];
+    for (int first = 0; first < n; first += W) {
+      for (int d = 0; d < n_features_; d++) q_[d] = of_structures(q + d, n_features_, first, n);
+      const Real weight = of_structures(weights, 1, first, n);
+      const int used = n - first < W ? n - first : W;
+      if (directions) {
+        for (int d = 0; d < n_features_; d++)
+          q_tangent_[d] = Tangent(q_[d], of_structures(directions + d, n_features_, first, n));
+        scaling_.apply(0, q_tangent_.begin());
+        tangent_regressor_->parameter_gradient(0, q_tangent_.begin(), dE_dw_tangent_.begin());
+        add_gradient(used, weight, dE_dw_tangent_.begin(), n_parameters(), gradient);
+      } else {
+        scaling_.apply(0, q_.begin());
+        regressor_->parameter_gradient(0, q_.begin(), dE_dw_.begin());
+        add_gradient(used, weight, dE_dw_.begin(), n_parameters(), gradient);
+      }
+    }
   }
 
  private:
@@ -264,6 +280,16 @@ class EngineOf : public Engine {
     return e;
   }
 
+  // Numbers of the structures from `first` on, one a lane; lanes without one repeat the last.
+  static Real of_structures(const double* numbers, int step, int first, int n) {
+    Real x(0.0);
+    for (int lane = 0; lane < W; lane++) {
+      const int k = first + lane < n ? first + lane : n - 1;
+      x.set(lane, numbers[k * static_cast<long>(step)]);
+    }
+    return x;
+  }
+
   Real pooled_energy_of(const double* mean) {
     for (int d = 0; d < n_features_; d++) q_[d] = Real(mean[d]);
     return energy_of(0);
@@ -275,11 +301,11 @@ class EngineOf : public Engine {
     const PooledFeatures features = {q, q + n, q + (rows + 1) * n};
     for (int k = 0; k < (rows + 10) * n; k++) q[k] = 0.0;
     pooled_features(all, out.atom_of, features);
-    double *gradient = gradient_.grow(n_w), *still = mean_.begin();
-    for (int d = 0; d < n; d++) still[d] = 0.0;
+    double* gradient = gradient_.grow(n_w);
     for (int row = -1; row < rows + 9; row++) {
       for (int w = 0; w < n_w; w++) gradient[w] = 0.0;
-      pooled_gradient(q, row < 0, row < 0 ? still : q + (row + 1) * n, gradient);
+      const double weight = row < 0 ? 1.0 : 0.0;
+      pooled_gradient(1, q, &weight, row < 0 ? nullptr : q + (row + 1) * n, gradient);
       double* to = row < 0      ? out.energy
                    : row < rows ? out.forces + static_cast<long>(row) * n_w
                                 : out.virial + (row - rows) * n_w;

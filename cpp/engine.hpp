@@ -103,13 +103,16 @@ class Engine {
   virtual void parameter_gradient(const Neighborhood& all, double weight,
                                   const Direction& direction, double* gradient) = 0;
 
-  // of which this is asked once for a structure (atom_of: as in DesignOutput), these thereafter.
+  // of which this is asked once for a structure (atom_of: as in DesignOutput), these thereafter, of
+  // n structures at once.
   virtual void pooled_features(const Neighborhood& all, const int* atom_of,
                                const PooledFeatures& out) = 0;
-  virtual double pooled_energy(const double* q, double* dE_dq) = 0;  // of an atom, eV
-  // Adds weight dE/dw and the derivative of dE/dw along the direction in which q moves.
-  virtual void pooled_gradient(const double* q, double weight, const double* direction,
-                               double* gradient) = 0;
+  // q: [n][n_features]. Energies of an atom of each, eV: [n]; dE_dq: [n][n_features].
+  virtual void pooled_energies(int n, const double* q, double* energies, double* dE_dq) = 0;
+  // Adds the sum of weight dE/dw and the derivatives of dE/dw along the directions in which q moves
+  // to gradient. weights: [n]; directions: [n][n_features], null: nothing moves.
+  virtual void pooled_gradient(int n, const double* q, const double* weights,
+                               const double* directions, double* gradient) = 0;
 };
 
 // One such door for each instruction set this build has; kernels.cpp chooses.

@@ -82,13 +82,21 @@ inline void add_row(const Batch<Pack<W>>& env, const Lanes<W>& lanes, int j, int
   }
 }
 
-// weight dE/dw and its derivative along the direction, of all lanes.
 template <int W>
-inline void add_gradient(const Lanes<W>& lanes, double weight, const Dual<Pack<W>>* dE_dw, int n,
-                         double* to) {
+inline Pack<W> weighted(Pack<W> weight, Pack<W> slope) {
+  return weight * slope;
+}
+template <int W>
+inline Pack<W> weighted(Pack<W> weight, const Dual<Pack<W>>& slope) {
+  return weight * slope.value + slope.tangent;
+}
+
+// weight dE/dw and its derivative along the direction that a Dual has, of n lanes.
+template <int W, class Number>
+inline void add_gradient(int n_lanes, Pack<W> weight, const Number* dE_dw, int n, double* to) {
   for (int w = 0; w < n; w++) {
-    const Pack<W> sum = Pack<W>(weight) * dE_dw[w].value + dE_dw[w].tangent;
-    for (int lane = 0; lane < lanes.n; lane++) to[w] += sum[lane];
+    const Pack<W> sum = weighted(weight, dE_dw[w]);
+    for (int lane = 0; lane < n_lanes; lane++) to[w] += sum[lane];
   }
 }
 

@@ -27,21 +27,24 @@ void TrainingSet::add(NeighborList list, int n_atoms, double volume, Reference r
     throw std::invalid_argument("every structure needs as many linear columns");
   n_linear_ = linear.n;
   structures_.push_back(
-      {std::move(list), n_atoms, volume, std::move(reference), std::move(linear), {}, {}, {}, {}});
-  if (workers_[0]->engine().pooled()) pool(structures_.back());
+      {std::nullopt, n_atoms, volume, std::move(reference), std::move(linear), {}, {}, {}, {}});
+  Structure& structure = structures_.back();
+  if (!structure.has_forces()) structure.linear.forces.clear();
+  if (!structure.has_stress()) structure.linear.dE_dstrain.clear();
+  if (workers_[0]->engine().pooled()) pool(structure, list);
+  else structure.list = std::move(list);
 }
 
-void TrainingSet::pool(Structure& s) {
+void TrainingSet::pool(Structure& s, const NeighborList& list) {
   Engine& engine = workers_[0]->engine();
   const std::vector<double> zeros(engine.n_trained(), 0.0);
   const int n = engine.n_features();
   engine.set_parameters(zeros.data());
-  s.fixed = mlpot::predict(engine, s.list, s.n_atoms);
+  s.fixed = predict(engine, list, s.n_atoms);
   s.q.assign(n, 0.0);
-  if (s.reference.w_force > 0.0 && !s.reference.forces.empty())
-    s.by_x.assign(3 * s.n_atoms * n, 0.0);
-  if (s.reference.w_stress > 0.0 && !s.reference.stress.empty()) s.by_strain.assign(9 * n, 0.0);
-  engine.pooled_features(s.list.view(), s.list.atom_of(),
+  if (s.has_forces()) s.by_x.assign(3 * s.n_atoms * n, 0.0);
+  if (s.has_stress()) s.by_strain.assign(9 * n, 0.0);
+  engine.pooled_features(list.view(), list.atom_of(),
                          {s.q.data(), s.by_x.empty() ? nullptr : s.by_x.data(),
                           s.by_strain.empty() ? nullptr : s.by_strain.data()});
 }
@@ -69,96 +72,114 @@ void TrainingSet::in_parallel(int n, Work work) {
   if (failure) std::rethrow_exception(failure);
 }
 
-Prediction TrainingSet::predict(Engine& engine, const Structure& s) const {
-  return engine.pooled() ? predict_pooled(engine, s) : mlpot::predict(engine, s.list, s.n_atoms);
-}
-
 // What the loss compares, and no more: forces and strain where they have references.
-Prediction TrainingSet::predict_pooled(Engine& engine, const Structure& s) const {
-  Prediction p = s.fixed;
-  const int n = engine.n_features();
-  std::vector<double> dE_dq(n);
-  p.energy += s.n_atoms * engine.pooled_energy(s.q.data(), dE_dq.data());
-  const auto slope = [&](const std::vector<double>& rows, int row) {
-    double sum = 0.0;
-    for (int d = 0; d < n; d++) sum += dE_dq[d] * rows[row * n + d];
-    return s.n_atoms * sum;
-  };
-  for (int k = 0; k < 3 * s.n_atoms && !s.by_x.empty(); k++) p.forces[k] -= slope(s.by_x, k);
-  for (int k = 0; k < 9 && !s.by_strain.empty(); k++) p.dE_dstrain[k] += slope(s.by_strain, k);
-  return p;
-}
-
 void TrainingSet::add_linear(const Structure& s, const double* parameters, Prediction& p) const {
+  const LinearPart& linear = s.linear;
   const double* z = parameters + n_parameters() - n_linear_;
   const auto times = [&](const double* row) {
     double sum = 0.0;
     for (int k = 0; k < n_linear_; k++) sum += z[k] * row[k];
     return sum;
   };
-  p.energy += times(s.linear.energy.data());
-  for (int k = 0; k < 3 * s.n_atoms; k++) p.forces[k] += times(&s.linear.forces[k * n_linear_]);
-  for (int k = 0; k < 9; k++) p.dE_dstrain[k] += times(&s.linear.dE_dstrain[k * n_linear_]);
+  p.energy += times(linear.energy.data());
+  for (int i = 0; i < 3 * s.n_atoms && !linear.forces.empty(); i++)
+    p.forces[i] += times(&linear.forces[i * n_linear_]);
+  for (int c = 0; c < 9 && !linear.dE_dstrain.empty(); c++)
+    p.dE_dstrain[c] += times(&linear.dE_dstrain[c * n_linear_]);
+}
+
+TrainingSet::Residuals TrainingSet::compare(const Structure& s, const Prediction& p) const {
+  const Reference& reference = s.reference;
+  Residuals r;
+  const double de = reference.w_energy * (p.energy - reference.energy) / s.n_atoms;
+  r.loss = de * de;
+  r.by_energy = 2.0 * reference.w_energy * de / s.n_atoms;
+  if (s.has_forces()) {
+    r.by_x.resize(3 * s.n_atoms);
+    for (int i = 0; i < 3 * s.n_atoms; i++) {
+      const double df = reference.w_force * (p.forces[i] - reference.forces[i]);
+      r.loss += df * df;
+      r.by_x[i] = -2.0 * reference.w_force * df;  // F = -dE/dx
+    }
+  }
+  if (s.has_stress())
+    for (int a = 0; a < 3; a++)
+      for (int b = a; b < 3; b++) {
+        const double to_gpa = reference.w_stress * gpa / s.volume;
+        const double ds = to_gpa * p.dE_dstrain[3 * a + b] -
+                          reference.w_stress * gpa * reference.stress[3 * a + b];
+        r.loss += ds * ds;
+        r.by_strain[3 * a + b] = 2.0 * ds * to_gpa;
+      }
+  return r;
+}
+
+void TrainingSet::add_linear_gradient(const Structure& s, const Residuals& r,
+                                      double* gradient) const {
+  double* to = gradient + n_parameters() - n_linear_;
+  const auto add = [&](double weight, const double* row) {
+    for (int k = 0; k < n_linear_; k++) to[k] += weight * row[k];
+  };
+  add(r.by_energy, s.linear.energy.data());
+  for (int i = 0; i < 3 * s.n_atoms && !s.linear.forces.empty(); i++)
+    add(-r.by_x[i], &s.linear.forces[i * n_linear_]);
+  for (int c = 0; c < 9 && !s.linear.dE_dstrain.empty(); c++)
+    add(r.by_strain[c], &s.linear.dE_dstrain[c * n_linear_]);
 }
 
 // The loss of one structure. Its gradient needs one more pass: the loss depends on the parameters
 // through E, and through the derivative of E along the direction of the force and stress residuals.
-double TrainingSet::add_loss(Engine& engine, const Structure& structure, const double* parameters,
+double TrainingSet::add_loss(Engine& engine, const Structure& s, const double* parameters,
                              double* gradient) const {
-  const Reference& reference = structure.reference;
-  Prediction p = predict(engine, structure);
-  if (n_linear_ > 0) add_linear(structure, parameters, p);
-  const int n = structure.n_atoms;
-  const double de = reference.w_energy * (p.energy - reference.energy) / n;
-  double loss = de * de;
-
-  std::vector<double> moves(3 * n, 0.0);
-  double strain[9] = {};
-  if (!reference.forces.empty() && reference.w_force > 0.0)
-    for (int i = 0; i < 3 * n; i++) {
-      const double df = reference.w_force * (p.forces[i] - reference.forces[i]);
-      loss += df * df;
-      moves[i] = -2.0 * reference.w_force * df;  // F = -dE/dx
-    }
-  if (!reference.stress.empty() && reference.w_stress > 0.0)
-    for (int a = 0; a < 3; a++)
-      for (int b = a; b < 3; b++) {
-        const double to_gpa = reference.w_stress * gpa / structure.volume;
-        const double ds = to_gpa * p.dE_dstrain[3 * a + b] -
-                          reference.w_stress * gpa * reference.stress[3 * a + b];
-        loss += ds * ds;
-        strain[3 * a + b] = 2.0 * ds * to_gpa;
-      }
-  add_gradient(engine, structure, 2.0 * reference.w_energy * de / n, moves, strain, gradient);
-  return loss;
+  const NeighborList& list = *s.list;
+  Prediction p = predict(engine, list, s.n_atoms);
+  if (n_linear_ > 0) add_linear(s, parameters, p);
+  const Residuals r = compare(s, p);
+  if (n_linear_ > 0) add_linear_gradient(s, r, gradient);
+  std::vector<double> direction(3 * list.n_atoms(), 0.0);
+  for (int i = 0; i < list.n_atoms() && !r.by_x.empty(); i++)
+    for (int axis = 0; axis < 3; axis++)
+      direction[3 * i + axis] = r.by_x[3 * list.atom_of()[i] + axis];
+  engine.parameter_gradient(list.view(), r.by_energy, {direction.data(), r.by_strain}, gradient);
+  return r.loss;
 }
 
-// Adds weight dE/dw and the derivative of dE/dw where atoms and space move.
-void TrainingSet::add_gradient(Engine& engine, const Structure& s, double weight,
-                               const std::vector<double>& moves, const double* strain,
-                               double* gradient) const {
-  double* linear = gradient + n_parameters() - n_linear_;
-  for (int k = 0; k < n_linear_; k++) {
-    linear[k] += weight * s.linear.energy[k];
-    for (int i = 0; i < 3 * s.n_atoms; i++)
-      linear[k] -= moves[i] * s.linear.forces[i * n_linear_ + k];
-    for (int c = 0; c < 9; c++) linear[k] += strain[c] * s.linear.dE_dstrain[c * n_linear_ + k];
+// The same of structures with pooled features, which are at hand: only the network is evaluated.
+double TrainingSet::add_pooled_losses(Engine& engine, const std::vector<const Structure*>& some,
+                                      const double* parameters, double* gradient) const {
+  const int n = engine.n_features(), m = static_cast<int>(some.size());
+  std::vector<double> q, energies(m), dE_dq(m * n), weights(m), directions(m * n, 0.0);
+  for (const Structure* s : some) q.insert(q.end(), s->q.begin(), s->q.end());
+  engine.pooled_energies(m, q.data(), energies.data(), dE_dq.data());
+  double loss = 0.0;
+  bool moving = false;
+  for (int k = 0; k < m; k++) {
+    const Structure& s = *some[k];
+    const double *slope = &dE_dq[k * n], n_atoms = s.n_atoms;
+    const auto along = [&](const double* row) {
+      double sum = 0.0;
+      for (int d = 0; d < n; d++) sum += slope[d] * row[d];
+      return n_atoms * sum;
+    };
+    Prediction p = s.fixed;
+    p.energy += n_atoms * energies[k];
+    for (int i = 0; i < 3 * s.n_atoms && s.has_forces(); i++) p.forces[i] -= along(&s.by_x[i * n]);
+    for (int c = 0; c < 9 && s.has_stress(); c++) p.dE_dstrain[c] += along(&s.by_strain[c * n]);
+    if (n_linear_ > 0) add_linear(s, parameters, p);
+    const Residuals r = compare(s, p);
+    loss += r.loss;
+    weights[k] = n_atoms * r.by_energy;
+    moving = moving || s.has_forces() || s.has_stress();
+    const auto add = [&](double weight, const double* row) {
+      for (int d = 0; d < n; d++) directions[k * n + d] += n_atoms * weight * row[d];
+    };
+    for (int i = 0; i < 3 * s.n_atoms && s.has_forces(); i++) add(r.by_x[i], &s.by_x[i * n]);
+    for (int c = 0; c < 9 && s.has_stress(); c++) add(r.by_strain[c], &s.by_strain[c * n]);
+    if (n_linear_ > 0) add_linear_gradient(s, r, gradient);
   }
-  if (engine.pooled()) {
-    const int n = engine.n_features();
-    std::vector<double> direction(n, 0.0);
-    for (int i = 0; i < 3 * s.n_atoms && !s.by_x.empty(); i++)
-      for (int d = 0; d < n; d++) direction[d] += s.n_atoms * moves[i] * s.by_x[i * n + d];
-    for (int c = 0; c < 9 && !s.by_strain.empty(); c++)
-      for (int d = 0; d < n; d++) direction[d] += s.n_atoms * strain[c] * s.by_strain[c * n + d];
-    engine.pooled_gradient(s.q.data(), s.n_atoms * weight, direction.data(), gradient);
-    return;
-  }
-  std::vector<double> direction(3 * s.list.n_atoms());
-  for (int i = 0; i < s.list.n_atoms(); i++)
-    for (int axis = 0; axis < 3; axis++)
-      direction[3 * i + axis] = moves[3 * s.list.atom_of()[i] + axis];
-  engine.parameter_gradient(s.list.view(), weight, {direction.data(), strain}, gradient);
+  engine.pooled_gradient(m, q.data(), weights.data(), moving ? directions.data() : nullptr,
+                         gradient);
+  return loss;
 }
 
 double TrainingSet::loss(const double* parameters, const std::vector<int>& indices,
@@ -168,9 +189,12 @@ double TrainingSet::loss(const double* parameters, const std::vector<int>& indic
   std::vector<double> losses(n_chunks, 0.0);
   std::vector<std::vector<double>> gradients(n_chunks, std::vector<double>(n_w, 0.0));
   in_parallel(n_chunks, [&](Engine& engine, int chunk) {
-    for (int k = chunk; k < n; k += n_chunks)
-      losses[chunk] +=
-          add_loss(engine, structures_[indices[k]], parameters, gradients[chunk].data());
+    std::vector<const Structure*> some;
+    for (int k = chunk; k < n; k += n_chunks) some.push_back(&structures_[indices[k]]);
+    double* to = gradients[chunk].data();
+    if (engine.pooled()) losses[chunk] = add_pooled_losses(engine, some, parameters, to);
+    else
+      for (const Structure* s : some) losses[chunk] += add_loss(engine, *s, parameters, to);
   });
   double total = 0.0;
   std::fill_n(gradient, n_w, 0.0);
@@ -179,18 +203,6 @@ double TrainingSet::loss(const double* parameters, const std::vector<int>& indic
     for (int w = 0; w < n_w; w++) gradient[w] += gradients[chunk][w];
   }
   return total;
-}
-
-std::vector<Prediction> TrainingSet::predict(const double* parameters,
-                                             const std::vector<int>& indices) {
-  for (const auto& worker : workers_) worker->engine().set_parameters(parameters);
-  std::vector<Prediction> predictions(indices.size());
-  in_parallel(static_cast<int>(indices.size()), [&](Engine& engine, int k) {
-    const Structure& structure = structures_[indices[k]];
-    predictions[k] = mlpot::predict(engine, structure.list, structure.n_atoms);
-    if (n_linear_ > 0) add_linear(structure, parameters, predictions[k]);
-  });
-  return predictions;
 }
 
 }  // namespace mlpot

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,11 +41,10 @@ class TrainingSet {
   // sum over the structures of  w_E^2 (dE/N)^2 + w_F^2 |dF|^2 + w_S^2 |d stress|^2 (six
   // components). gradient: [n_parameters]. The sums have one order, whatever the number of threads.
   double loss(const double* parameters, const std::vector<int>& indices, double* gradient);
-  std::vector<Prediction> predict(const double* parameters, const std::vector<int>& indices);
 
  private:
   struct Structure {
-    NeighborList list;
+    std::optional<NeighborList> list;  // none where features are pooled
     int n_atoms;
     double volume;
     Reference reference;
@@ -53,16 +53,27 @@ class TrainingSet {
     // parameter changes.
     std::vector<double> q, by_x, by_strain;
     Prediction fixed;
+
+    bool has_forces() const { return reference.w_force > 0.0 && !reference.forces.empty(); }
+    bool has_stress() const { return reference.w_stress > 0.0 && !reference.stress.empty(); }
   };
 
-  void pool(Structure& structure);
-  Prediction predict(Engine& engine, const Structure& structure) const;
-  Prediction predict_pooled(Engine& engine, const Structure& structure) const;
+  // The loss of one structure, and its derivatives by the energy, by moves of the atoms ([n][3],
+  // empty without forces) and by strain ([3][3]).
+  struct Residuals {
+    double loss = 0.0, by_energy = 0.0;
+    std::vector<double> by_x;
+    double by_strain[9] = {};
+  };
+
+  void pool(Structure& structure, const NeighborList& list);
   void add_linear(const Structure& structure, const double* parameters, Prediction& p) const;
+  Residuals compare(const Structure& structure, const Prediction& p) const;
+  void add_linear_gradient(const Structure& s, const Residuals& r, double* gradient) const;
   double add_loss(Engine& engine, const Structure& structure, const double* parameters,
                   double* gradient) const;
-  void add_gradient(Engine& engine, const Structure& structure, double weight,
-                    const std::vector<double>& moves, const double* strain, double* gradient) const;
+  double add_pooled_losses(Engine& engine, const std::vector<const Structure*>& some,
+                           const double* parameters, double* gradient) const;
   template <class Work>
   void in_parallel(int n, Work work);
 

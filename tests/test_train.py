@@ -228,19 +228,20 @@ def test_a_restored_descent_goes_on_to_the_same_bits(optimiser):
     assert all(one[name].tobytes() == other[name].tobytes() for name in one)
 
 
-def test_e0_is_found_beside_the_bonds():
+@pytest.mark.parametrize("core", [None, {"type": "zbl", "inner": 1.0, "outer": 3.0}])
+def test_e0_is_found_beside_the_bonds(core):
     frames = [Atoms(s, positions=np.eye(len(s))[:, :1] * [9.0, 0, 0]) for s in (["Cu"], ["Au"])]
-    frames.append(Atoms("CuAu2", positions=[[0, 0, 0], [9, 0, 0], [0, 9, 0]]))
-    for atoms in frames:
-        with_labels(atoms, sum({"Cu": -3.0, "Au": -5.0}[s] for s in atoms.symbols))
-
-    class Nothing:
-        elements = ("Au", "Cu")
-
-        def evaluate(self, *arguments):
-            return {"energy": 0.0}
-
-    np.testing.assert_allclose(fit_e0(Nothing(), frames), [-5.0, -3.0])
+    frames.append(Atoms("CuAu2", positions=[[0, 0, 0], [2, 0, 0], [0, 9, 0]]))
+    pair = {"sum": "cut", "r_cut": 5.0, "taper": 0.0, "powers": [6]}
+    pair |= {"coefficients": [[0.0]] * 3, "r_min": [0.0] * 3}
+    data = {"elements": ["Au", "Cu"], "E0": [0.0] * 2, "core": core, "pair": pair}
+    data |= {"descriptor": {"type": "none"}}
+    model = Model(data | {"regressor": {"type": "linear", "coefficients": [[], []]}})
+    bonds = [predict(model, atoms).energy for atoms in frames]
+    assert (bonds[2] > 1.0) == (core is not None)
+    for atoms, bond in zip(frames, bonds, strict=True):
+        with_labels(atoms, bond + sum({"Cu": -3.0, "Au": -5.0}[s] for s in atoms.symbols))
+    np.testing.assert_allclose(fit_e0(model, frames), [-5.0, -3.0])
 
 
 def test_scaled_features_have_the_range_or_the_deviation_asked_for(folder):

@@ -69,6 +69,25 @@ def test_the_loss_is_that_of_the_model_and_its_gradient_the_numerical_one(folder
     assert_gradient(found.loss, parameters, np.array([4, 2]), np.random.default_rng(2))
 
 
+def test_the_loss_of_energies_alone_and_of_some_with_forces(folder):
+    _, train, model = started(folder, "structure")
+    everything = np.array([*range(len(train))] * 20)  # full packs, and some lanes free
+    for mixed in (False, True):
+        found, truth = _core.TrainingSet(model.to_text()), 0.0
+        parameters = initial(model, [3])
+        fitted = with_parameters(model, parameters)
+        for k, atoms in enumerate(train):
+            labels, forces = io.labels(atoms), mixed and k % 3 == 0
+            place = (atoms.positions, atoms.cell.array, atoms.pbc)
+            known = (labels.energy, labels.forces if forces else None, None)
+            found.add(*place, species_of(atoms, model.elements), *known, (2.0, 0.1, 0.0))
+            error = predict(fitted, atoms)
+            truth += 20 * (2.0 * (error.energy - labels.energy) / len(atoms)) ** 2
+            truth += 20 * forces * np.sum((0.1 * (error.forces - labels.forces)) ** 2)
+        assert found.loss(parameters, everything)[0] == pytest.approx(truth, rel=1e-10)
+        assert_gradient(found.loss, parameters, everything, np.random.default_rng(1))
+
+
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_linear_columns_stand_beside_the_network(folder, pooling):
     settings, train, model = started(folder, pooling)

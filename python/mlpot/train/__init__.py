@@ -96,7 +96,7 @@ def prepared(model: Model, train: Dataset, config: FitConfig) -> Model:
     """The model of zeros with E0 and scaling."""
     settings = config.training or Training()
     potential = model.potential()
-    e0 = fit_e0(potential, train.frames).tolist() if config.E0 == "fit" else model.data["E0"]
+    e0 = fit_e0(model, train.frames).tolist() if config.E0 == "fit" else model.data["E0"]
     if model.data["pooling"] == "structure":
         statistics = [mean_statistics(potential, train.frames)]
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from ase import Atoms
@@ -12,20 +12,22 @@ from numpy.typing import NDArray
 
 from mlpot.features import FeatureStatistics
 from mlpot.io import Dataset, labels
-from mlpot.metrics import species_of
+from mlpot.metrics import predict, species_of
+from mlpot.model import Model
 from mlpot.solve import Array
 
 
-def fit_e0(potential: Any, frames: Sequence[Atoms]) -> Array:
+def fit_e0(model: Model, frames: Sequence[Atoms]) -> Array:
     """(n_species,) eV: least squares of the energies per atom on composition, of least norm.
 
-    potential: a model of zeros; its energy (repulsion at short range) is left out of the fit.
+    model: one of zeros; its energy (repulsion at short range) is left out of the fit.
     """
+    core = model.potential() if model.data["core"] else None
     rows, targets = [], []
     for atoms in frames:
-        species = species_of(atoms, potential.elements)
-        known = potential.evaluate(atoms.positions, atoms.cell.array, atoms.pbc, species)["energy"]
-        rows.append(np.bincount(species, minlength=len(potential.elements)) / len(atoms))
+        species = species_of(atoms, model.elements)
+        known = predict(core, atoms).energy if core else 0.0
+        rows.append(np.bincount(species, minlength=len(model.elements)) / len(atoms))
         targets.append((labels(atoms).energy - known) / len(atoms))
     return np.linalg.lstsq(np.array(rows), np.array(targets), rcond=None)[0]
 
