@@ -1,11 +1,10 @@
 // Cutoff functions and their derivatives by r.
 #pragma once
 
+#include "constants.hpp"
 #include "pack.hpp"
 
 MLPOT_BEGIN_KERNELS
-
-constexpr double pi = 3.14159265358979323846;
 
 // 1/2 [cos(pi x) + 1] = cos^2(pi x/2) and its derivative by x^2, of which it is an analytic
 // function: no square root. x^2 is r2/r2_cut; exactly 0 from r_cut on.

@@ -4,12 +4,12 @@
 #include <cmath>
 
 #include "clones.hpp"
+#include "constants.hpp"
 
 namespace mlpot {
 
 namespace {
 
-constexpr double two_pi = 6.28318530717958647692;
 constexpr int side_by_side = 16;  // lines along the last axis that are transformed together
 
 struct Line {

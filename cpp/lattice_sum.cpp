@@ -4,13 +4,10 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "constants.hpp"
 #include "voigt.hpp"
 
 namespace mlpot {
-
-namespace {
-constexpr double two_pi = 6.28318530717958647692;
-}
 
 // What one species feels of another (or of all, weighted): sum over b of phi_ab S_b*.
 struct ReciprocalSum::Field {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "constants.hpp"
+#include "hermite.hpp"
 #include "spline_block.hpp"
 #include "voigt.hpp"
 
@@ -11,7 +13,6 @@ namespace mlpot {
 
 namespace {
 
-constexpr double two_pi = 6.28318530717958647692;
 constexpr int n_knots = 4096;       // of a kernel as a function of G^2
 constexpr double direct_x = 0.5;    // below this x = G^2/(4 alpha^2) the kernel is computed, as it
 constexpr double largest_x = 40.0;  // diverges at 0; above this it is 0
@@ -51,7 +52,7 @@ MeshSum::MeshSum(const EwaldKernel& kernel, const Columns& columns, double spaci
 
 MeshSum::~MeshSum() = default;
 
-// K_ab(G) by cubic Hermite interpolation.
+// K_ab(G).
 double MeshSum::kernel_at(int pair, double g2, double& slope) const {
   const double at = (g2 - table_begin_) / table_spacing_;
   slope = 0.0;
@@ -64,10 +65,9 @@ double MeshSum::kernel_at(int pair, double g2, double& slope) const {
     return value;
   }
   const int knot = static_cast<int>(at);
-  const double t = at - knot, *y = &table_[pair][2 * knot];
-  const double rise = y[2] - y[0], c = 3.0 * rise - 2.0 * y[1] - y[3], d = y[1] + y[3] - 2.0 * rise;
-  slope = (y[1] + t * (2.0 * c + 3.0 * t * d)) / table_spacing_;
-  return y[0] + t * (y[1] + t * (c + t * d));
+  const double value = hermite(&table_[pair][2 * knot], at - knot, slope);
+  slope /= table_spacing_;
+  return value;
 }
 
 void MeshSum::choose_mesh(const double* cell) {

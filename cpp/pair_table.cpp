@@ -3,12 +3,13 @@
 #include <algorithm>
 
 #include "clones.hpp"
+#include "constants.hpp"
+#include "hermite.hpp"
 #include "voigt.hpp"
 
 namespace mlpot {
 
 namespace {
-constexpr double pi = 3.14159265358979323846;
 constexpr int n_knots = 4096;
 constexpr double first_knot = 1.0;  // Å^2; nearer pairs are rare, and a table too coarse for them
 }  // namespace
@@ -110,7 +111,7 @@ int PairTable::find_near(const Neighborhood& all, int i, const int* table_of) {
   return n;
 }
 
-// Cubic Hermite interpolation, for all of `near` at once.
+// For all of `near` at once.
 MLPOT_CLONES void PairTable::look_up(Near& near, int n, const double* table, double per_spacing) {
   const double* r2 = near.r2.data();
   const int* begin = near.table.data();
@@ -118,11 +119,9 @@ MLPOT_CLONES void PairTable::look_up(Near& near, int n, const double* table, dou
   for (int m = 0; m < n; m++) {
     const double at = std::max(r2[m] - first_knot, 0.0) * per_spacing;
     const int knot = std::min(static_cast<int>(at), n_knots - 2);
-    const double t = at - knot, *y = table + begin[m] + 2 * knot;
-    const double rise = y[2] - y[0], c = 3.0 * rise - 2.0 * y[1] - y[3],
-                 d = y[1] + y[3] - 2.0 * rise;
-    value[m] = y[0] + t * (y[1] + t * (c + t * d));
-    slope[m] = (y[1] + t * (2.0 * c + 3.0 * t * d)) * per_spacing;
+    double by_knot;
+    value[m] = hermite(table + begin[m] + 2 * knot, at - knot, by_knot);
+    slope[m] = by_knot * per_spacing;
   }
 }
 

@@ -4,13 +4,12 @@
 #include <array>
 #include <cmath>
 
+#include "constants.hpp"
 #include "cutoff.hpp"
 
 namespace mlpot {
 
 namespace {
-
-using MLPOT_ISA::pi;
 
 // E_1(x) by its series or its continued fraction (Numerical Recipes, 3rd ed., 6.3). std::expint is
 // not in every standard library.
