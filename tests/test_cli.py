@@ -11,7 +11,7 @@ from mlpot import doctor
 from mlpot.cli import app
 
 COMMANDS = ["init", "fit", "evaluate", "properties", "compare", "info", "convert", "export"]
-COMMANDS += ["verify", "cover", "grade", "select", "generate", "demo", "doctor"]
+COMMANDS += ["verify", "cover", "grade", "select", "search", "generate", "demo", "doctor"]
 
 
 @pytest.fixture

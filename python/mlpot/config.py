@@ -70,6 +70,7 @@ RADIAL = {"iterations", "checkpoint", "max_minutes"}  # of training: what radial
 
 Weight = Annotated[float, BeforeValidator(_number)]
 Element = Annotated[str, AfterValidator(_element)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Paths = Annotated[list[str], BeforeValidator(_as_list)]
 Block = Annotated[dict[str, Any], AfterValidator(_typed)]
 
@@ -179,12 +180,9 @@ class Training(Strict):
         return self.rounds if self.scheme == "alternating" else self.iterations
 
 
-class FitConfig(Strict):
-    """A fit: data, model, weights.  Paths are relative to the folder of the file."""
+class FitSettings(Strict):
+    """How a potential is fitted, whatever the data."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    elements: list[Element] | None = None
-    data: Data
     descriptor: Block = Field({"type": "none"})
     pooling: Literal["atom", "structure"] = "atom"
     pair: PairConfig | None = None
@@ -196,11 +194,9 @@ class FitConfig(Strict):
     active_set: Literal["auto", "atoms", "structures", "none"] = "auto"
     ridge: Annotated[Any, BeforeValidator(_ridge)] = "auto"
     folds: Annotated[int, Field(ge=2, le=100)] = 5
-    seed: Annotated[int, Field(ge=0)] = 0
-    output: str = "."
 
     @model_validator(mode="after")
-    def _used(self) -> FitConfig:
+    def _used(self) -> FitSettings:
         kind = self.regressor["type"]
         if self.descriptor["type"] == "none" and not (self.pair and kind == "linear"):
             raise ValueError("descriptor: missing; only pair: with regressor linear needs none")
@@ -214,6 +210,16 @@ class FitConfig(Strict):
         if kind in TRAINED and self.active_set not in ("auto", "none"):
             raise ValueError(f"active_set: is for linear and quadratic regressors, not {kind}")
         return self
+
+
+class FitConfig(FitSettings):
+    """A fit: data, model, weights.  Paths are relative to the folder of the file."""
+
+    name: Name
+    elements: list[Element] | None = None
+    data: Data
+    seed: Annotated[int, Field(ge=0)] = 0
+    output: str = "."
 
     _where: str = PrivateAttr("config")
     _folder: Path = PrivateAttr(Path("."))
@@ -241,12 +247,15 @@ class FitConfig(Strict):
 
 def load_config(path: str | Path) -> FitConfig:
     """Read a fit's YAML file.  Raises InputError "file:line: key: what is wrong"."""
-    path = Path(path)
+    return parse_config(read_text(path), str(path), Path(path).parent)
+
+
+def read_text(path: str | Path) -> str:
+    """Of a configuration.  Raises InputError where there is none."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-    return parse_config(text, str(path), path.parent)
 
 
 def parse_config(text: str, where: str = "config", folder: str | Path = ".") -> FitConfig:

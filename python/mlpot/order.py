@@ -50,25 +50,46 @@ def order(atoms: Atoms, r_max: float = R_MAX, delta: float = DELTA, sigma: float
     Raises InputError for a structure that is not periodic in all directions.
     """
     _check(atoms, r_max, delta, sigma)
-    n, volume = len(atoms), atoms.get_volume()
+    species, counts, f = _fingerprints(atoms, r_max, delta, sigma)
+    scale = delta * (len(atoms) / atoms.get_volume()) ** (1.0 / 3.0)
+    of_atoms = f[:, :, 1:]
+    p = np.sqrt(scale * np.einsum("s,isb->i", counts / len(atoms), of_atoms**2))
+    s = np.sqrt(scale) * np.linalg.norm(_of_structure(species, counts, f))
+    return Order(p, float(s))
+
+
+def fingerprint(
+    atoms: Atoms, r_max: float = R_MAX, delta: float = DELTA, sigma: float = SIGMA
+) -> Array:
+    """(pairs * bins,) F_AB sqrt(w_AB) of a structure: the same of every cell that repeats it.
+
+    The cosine of two tells how alike they are.  Raises InputError as `order` does.
+    """
+    _check(atoms, r_max, delta, sigma)
+    return _of_structure(*_fingerprints(atoms, r_max, delta, sigma)).ravel()
+
+
+def _fingerprints(
+    atoms: Atoms, r_max: float, delta: float, sigma: float
+) -> tuple[np.ndarray, np.ndarray, Array]:
+    """Species (N,) by number, atoms of each (S,), and F_iB (N, S, bins)."""
     symbols, species, counts = np.unique(atoms.numbers, return_inverse=True, return_counts=True)
     i, j, r = neighbor_list("ijd", atoms, r_max)
     edges = delta * np.arange(round(r_max / delta) + 1)
     width = sigma / np.sqrt(2.0 * np.log(2.0))
-    total = np.zeros((n, len(symbols), len(edges) - 1))  # of g/r^2 around each atom
+    total = np.zeros((len(atoms), len(symbols), len(edges) - 1))  # of g/r^2 around each atom
     for chunk in np.array_split(np.arange(len(r)), len(r) // 100_000 + 1):
         steps = erf((edges - r[chunk, None]) / (np.sqrt(2.0) * width)) / 2.0
         np.add.at(total, (i[chunk], species[j[chunk]]), np.diff(steps) / r[chunk, None] ** 2)
-    norm = volume / (4.0 * np.pi * delta * counts[:, None])
-    scale = delta * (n / volume) ** (1.0 / 3.0)
+    norm = atoms.get_volume() / (4.0 * np.pi * delta * counts[:, None])
+    return species, counts, norm * total - 1.0
 
-    of_atoms = (norm * total - 1.0)[:, :, 1:]
-    p = np.sqrt(scale * np.einsum("s,isb->i", counts / n, of_atoms**2))
-    of_pairs = np.array([norm * total[species == a].mean(axis=0) - 1.0 for a in range(len(counts))])
+
+def _of_structure(species: np.ndarray, counts: np.ndarray, f: Array) -> Array:
+    """(S, S, bins) F_AB sqrt(w_AB)."""
+    of_pairs = np.array([f[species == a].mean(axis=0) for a in range(len(counts))])
     of_pairs[:, :, 0] = -1.0
-    weights = np.outer(counts, counts) / n**2
-    s = np.sqrt(scale * np.einsum("ab,abk->", weights, of_pairs**2))
-    return Order(p, float(s))
+    return of_pairs * np.sqrt(np.outer(counts, counts) / len(species) ** 2)[:, :, None]
 
 
 def smooth_order(

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mlpot.cli import domain, fitting, measure, models, tools
+from mlpot.cli import domain, fitting, measure, models, search, tools
 from mlpot.cli.screen import stderr
 from mlpot.errors import InputError
 
@@ -45,6 +45,7 @@ PANELS = {
     "Fit": fitting,
     "Models": models,
     "Extrapolation": domain,
+    "Structure prediction": search,
     "Properties": measure,
     "Tools": tools,
 }

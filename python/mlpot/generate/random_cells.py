@@ -82,22 +82,27 @@ def random_structures(
     count: int,
     *,
     atoms: tuple[int, int] = (2, 10),
+    compositions: Sequence[Mapping[str, int]] | None = None,
     volume: tuple[float, float],
     min_distance: MinDistances,
     symmetric: bool = False,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
 ) -> Iterator[Atoms]:
     """`count` random structures of any composition of `elements`, from as many atoms to as many.
 
-    volume (Å³ an atom): between these, uniform in its cube root.  Each has info composition and,
-    where symmetric, space_group.  The same seed gives the same structures.
+    compositions: draw from these instead.  volume (Å³ an atom): between these, uniform in its cube
+    root.  Each has info composition and, where symmetric, space_group.  The same seed gives the
+    same structures.
     """
     rng = np.random.default_rng(seed)
     made = failed = 0
     while made < count:
-        n = int(rng.integers(atoms[0], atoms[1] + 1))
-        drawn = rng.multinomial(n, np.full(len(elements), 1.0 / len(elements)))
-        composition = {e: int(k) for e, k in zip(elements, drawn, strict=True) if k}
+        if compositions is None:
+            n = int(rng.integers(atoms[0], atoms[1] + 1))
+            drawn = rng.multinomial(n, np.full(len(elements), 1.0 / len(elements)))
+            composition = {e: int(k) for e, k in zip(elements, drawn, strict=True) if k}
+        else:
+            composition = compositions[int(rng.integers(len(compositions)))]
         of_atom = rng.uniform(volume[0] ** (1 / 3), volume[1] ** (1 / 3)) ** 3
         group = int(rng.integers(2, 231)) if symmetric else None
         found = random_structure(

@@ -1,0 +1,71 @@
+"""Crystal structure prediction: generate, relax, select, label, fit, and again; then rank.
+
+The first round labels random structures.  The others relax random structures with the potential of
+the round before, and label what is new to it on the way.  In the end the relaxed ones of a last,
+larger set are ranked, and the lowest are checked by the reference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.progress import Progress
+
+from mlpot.files import write_atomic
+from mlpot.search.config import SearchConfig, load_search, parse_search
+from mlpot.search.folder import Folder
+from mlpot.search.rank import Found, distinct, ranked
+from mlpot.search.report import RoundReport, report_of, write_report
+from mlpot.search.steps import Say, Steps
+
+__all__ = ["Found", "Result", "SearchConfig", "load_search", "parse_search", "search"]
+
+
+@dataclass
+class Result:
+    """The structures, of lowest enthalpy first, what each round did, and the files written."""
+
+    found: list[Found]
+    rounds: list[RoundReport]
+    files: list[Path]
+
+
+def search(
+    config: SearchConfig, output: Path, progress: Progress | None = None, say: Say = print
+) -> Result:
+    """Run a search, or go on with one that was stopped, in the folder `output`.
+
+    progress: a running rich progress to show bars in.  say: prints a line for the user.
+    Each finished step is a file in the folder.  The same configuration gives the same bytes (but
+    for the times in the logs of fits), however often it is interrupted.
+    Raises InputError for mistakes in the configuration, a folder that holds another search, and
+    where no structure of the first round gets a label.
+    """
+    folder = Folder(output, config, progress)
+    steps = Steps(config, folder, say)
+    model, reports = None, []
+    for number in range(1, config.rounds + 1):
+        fresh = steps.generate(number, config.candidates if model else config.first)
+        if model is None:
+            steps.check_fit(fresh)
+            ways, chosen = [], fresh
+        else:
+            ways = steps.relax(number, fresh, model)
+            chosen = steps.select(number, ways, model)
+        if good := steps.label(number, chosen):
+            model = steps.fit(number)
+        metrics = folder.round(number) / f"{config.name}.metrics.json"
+        reports.append(report_of(folder.name(number), ways, chosen, good, metrics))
+        say(str(reports[-1]))
+        if not chosen:
+            say("nothing in this round was new to the potential: no further round")
+            break
+    last, most = config.rounds + 1, config.final.verify
+    ways = steps.relax(last, steps.generate(last, config.final.candidates), model)
+    say(str(report_of(folder.name(last), ways, [], [], Path())))
+    ends = [atoms for atoms in ways if atoms.info.get("status") == "relaxed"]
+    found = ranked(distinct(Found(atoms, atoms.info["enthalpy"]) for atoms in ends))
+    found = ranked([*steps.verify(last, found[:most]), *found[most:]])
+    write_atomic(output / f"{config.name}.json", model.to_text())
+    return Result(found, reports, write_report(output, found, reports, config.name))

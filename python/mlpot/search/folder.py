@@ -1,0 +1,125 @@
+"""The folder of a search: every finished piece of work is a file in it, and is not done again."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any, TypeVar
+
+import ase.io
+from ase import Atoms
+from rich.progress import Progress
+
+from mlpot.errors import InputError
+from mlpot.files import write_atomic
+from mlpot.generate import write
+from mlpot.search.config import SearchConfig
+
+Job = TypeVar("Job")
+SAVE = 10.0  # s between two writings of a piece of work that is under way
+
+
+class Folder:
+    """Of one search.  Raises InputError where it holds another one or cannot be made."""
+
+    def __init__(self, path: Path, config: SearchConfig, progress: Progress | None = None) -> None:
+        self.path, self.rounds, self.progress = path, config.rounds, progress
+        given = config.model_dump(mode="json", exclude={"output"})
+        known = path / "search.json"
+        if known.is_file():
+            _must_be_the_same(known, given)
+            return
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{path}: cannot make this folder: {error.strerror}") from None
+        if any(path.glob("round-*")):
+            raise InputError(f"{path}: holds rounds but no search.json; give another output")
+        write_atomic(known, json.dumps(given, indent=1) + "\n")
+
+    def name(self, number: int) -> str:
+        """Of a round; what comes after all rounds is the ranking."""
+        return f"round {number}" if number <= self.rounds else "ranking"
+
+    def round(self, number: int) -> Path:
+        """The folder of a round."""
+        folder = self.path / self.name(number).replace(" ", "-")
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def frames(
+        self,
+        path: Path,
+        jobs: Sequence[Job],
+        work: Callable[[Job], Iterable[Atoms]],
+        title: str = "",
+    ) -> list[Atoms]:
+        """Structures of all jobs, in order, as they are in the file; it is made where it is not.
+
+        What was done is saved every few seconds and when the run is interrupted, so that only the
+        job under way is lost.  info["job"] is the number of the job a structure comes from.
+        """
+        part = path.with_suffix(".part.xyz")
+        if path.is_file():
+            part.unlink(missing_ok=True)
+            return read_frames(path)
+        found = read_frames(part) if part.is_file() else []
+        start, saved = (found[-1].info["job"] + 1 if found else 0), time.monotonic()
+        try:
+            for number in self._shown(range(start, len(jobs)), len(jobs), title):
+                made = list(work(jobs[number]))
+                for atoms in made:
+                    atoms.info["job"] = number
+                found += made
+                if time.monotonic() - saved > SAVE:
+                    write(found, part)
+                    saved = time.monotonic()
+        except BaseException:
+            write(found, part)
+            raise
+        write(found, path)
+        part.unlink(missing_ok=True)
+        return read_frames(path)
+
+    def _shown(self, numbers: range, total: int, title: str) -> Iterator[int]:
+        if self.progress is None:
+            yield from numbers
+            return
+        task = self.progress.add_task(title, total=total, completed=numbers.start)
+        for number in numbers:
+            yield number
+            self.progress.advance(task)
+        self.progress.remove_task(task)
+
+
+def read_frames(path: Path) -> list[Atoms]:
+    """Structures with their labels and info, equal to what was written."""
+    text = path.read_text(encoding="utf-8")
+    return ase.io.read(StringIO(text), index=":", format="extxyz") if text else []
+
+
+def _must_be_the_same(known: Path, given: dict[str, Any]) -> None:
+    try:
+        before = dict(_flat(json.loads(known.read_text(encoding="utf-8"))))
+    except (OSError, ValueError):
+        raise InputError(f"{known}: is damaged; give the search another output") from None
+    now = dict(_flat(given))
+    for key in dict.fromkeys([*before, *now]):
+        there, here = before.get(key, "none"), now.get(key, "none")
+        if there != here:
+            raise InputError(
+                f"{known.parent}: holds another search ({key} is {there} there, {here} here); "
+                "restore the configuration or give another output"
+            )
+
+
+def _flat(block: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of everything in a block."""
+    if isinstance(block, dict) and block:
+        for key, value in block.items():
+            yield from _flat(value, f"{place}.{key}" if place else str(key))
+    else:
+        yield place, block

@@ -1,0 +1,232 @@
+"""The search: it finds the known crystal, goes on where it was stopped, and survives bad labels."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.lj import LennardJones
+from ase.filters import FrechetCellFilter
+from ase.optimize import BFGS
+from typer.testing import CliRunner
+
+from mlpot.cli import app
+from mlpot.errors import InputError
+from mlpot.io import read
+from mlpot.lammps import LammpsCalculator
+from mlpot.search import folder as folders
+from mlpot.search import parse_search, search
+
+EAM = ["pair_style eam/alloy", "pair_coeff * * NiAlH_jea.eam.alloy Al Ni"]
+NIAL = f"""
+name: NiAl
+structures: {{formula: NiAl, units: [1, 2], volume: [9, 16], min_distance: 2.0}}
+reference: {{lammps: {json.dumps(EAM)}}}
+fit:
+  descriptor:
+    {{type: bispectrum, two_j_max: 4, r_cut: 5.0, radii: [0.5, 0.5], weights: [1.0, 0.6]}}
+  pair: {{sum: cut, r_cut: 5.0, powers: [1, 2, 3, 4, 6, 8, 10, 12]}}
+  regressor: {{type: quadratic}}
+  weights: {{energy: 1.0, force: 0.03, stress: 0.01}}
+rounds: 2
+first: 60
+candidates: 10
+final: {{candidates: 20, verify: 5, relax: true}}
+"""
+LJ = """
+name: LJ
+structures: {formula: [Ar], units: [1, 3], volume: [38, 60], min_distance: 3.0}
+reference:
+  calculator: CALCULATOR
+  arguments: {sigma: 3.4, epsilon: 0.0104, rc: 6.5}
+fit: {pair: {sum: cut, r_cut: 6.5, powers: [4, 6, 8, 10, 12]}}
+rounds: 2
+first: 12
+candidates: 4
+select: {rule: d_optimal, at_most: 6}
+final: {candidates: 5, verify: 3}
+"""
+
+
+def files_of(folder):
+    """Name -> bytes of what a search leaves, but for the logs of fits, which have times."""
+    found = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    return {str(name): path.read_bytes() for name, path in found.items() if path.suffix != ".log"}
+
+
+def quiet(line):
+    pass
+
+
+@pytest.fixture(scope="module")
+def nial(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("nial")
+    return folder, search(parse_search(NIAL), folder, say=quiet)
+
+
+@pytest.fixture(scope="module")
+def lennard_jones(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lj")
+    text = LJ.replace("CALCULATOR", "lj")
+    search(parse_search(text), folder, say=quiet)
+    return text, files_of(folder)
+
+
+def test_the_known_crystal_is_the_ground_state(nial):
+    _, result = nial
+    crystal = bulk("NiAl", "cesiumchloride", a=2.9)
+    crystal.calc = LammpsCalculator(EAM, ["Al", "Ni"])
+    BFGS(FrechetCellFilter(crystal), logfile=None).run(fmax=1e-4)
+    truth = crystal.get_potential_energy() / 2
+    first = result.found[0]
+    assert first.reference == pytest.approx(truth, abs=1e-3)
+    assert all(one.reference > truth - 1e-6 for one in result.found if one.reference is not None)
+    assert first.atoms.get_volume() / len(first.atoms) == pytest.approx(
+        crystal.get_volume() / 2, rel=0.01
+    )
+    nearest = first.atoms.repeat(4).get_all_distances(mic=True)
+    shells = np.sort(nearest[0])[1:15] / np.sort(nearest[0])[1]
+    assert np.allclose(shells, [1.0] * 8 + [np.sqrt(4 / 3)] * 6, atol=0.02)
+
+
+def test_what_is_ranked_is_in_the_files(nial):
+    folder, result = nial
+    rows = json.loads((folder / "report.json").read_text())["structures"]
+    frames = read(folder / "ranked.xyz").frames
+    assert len(rows) == len(frames) == len(result.found)
+    assert (folder / "ranked.csv").read_text().count("\n") == len(rows) + 1
+    assert (folder / "search.png").read_bytes().startswith(b"\x89PNG")
+    assert sum(row["times"] for row in rows) <= 20
+    for row, frame in zip(rows, frames, strict=True):
+        if frame.info["labels"] == "reference":
+            energy = frame.get_potential_energy() / len(frame)
+            assert energy == pytest.approx(row["reference_eV_per_atom"], abs=1e-12)
+
+
+def test_a_search_interrupted_after_every_file_ends_with_the_same(
+    lennard_jones, tmp_path, monkeypatch
+):
+    text, expected = lennard_jones
+    really, calls = folders.write, 0
+
+    def interrupted(frames, path):
+        nonlocal calls
+        calls += 1
+        if calls % 7 != 3:
+            really(frames, path)
+        if calls % 7 in (0, 3):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(folders, "write", interrupted)
+    monkeypatch.setattr(folders, "SAVE", 0.0)
+    stops = 0
+    while True:
+        try:
+            search(parse_search(text), tmp_path, say=quiet)
+            break
+        except KeyboardInterrupt:
+            stops += 1
+    assert stops > 10
+    assert files_of(tmp_path) == expected
+
+
+def test_a_search_that_is_killed_ends_with_the_same(lennard_jones, tmp_path):
+    text, expected = lennard_jones
+    (tmp_path / "search.yaml").write_text(text.replace("LJ", "LJ", 1) + "output: killed\n")
+    run = [sys.executable, "-c", "from mlpot.cli import main; main()", "search", "search.yaml"]
+    rng, killed = random.Random(int(os.environ.get("MLPOT_SEED", "1"))), 0
+    for _ in range(2):
+        process = subprocess.Popen([*run, "--quiet"], cwd=tmp_path)
+        time.sleep(rng.uniform(1.5, 4.0))
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+    subprocess.run([*run, "--quiet"], cwd=tmp_path, check=True)
+    found = files_of(tmp_path / "killed")
+    assert {name: found[name] for name in expected} == expected
+    assert all(".tmp" in name for name in found.keys() - expected.keys())
+
+
+class Flaky(LennardJones):
+    """Fails for some structures, in the ways that calculators do."""
+
+    def calculate(self, atoms=None, *arguments):
+        super().calculate(atoms, *arguments)
+        if len(atoms) == 2:
+            raise RuntimeError("SCF did not\nconverge")
+        if len(atoms) == 3:
+            self.results["energy"] = float("nan")
+
+
+def test_failed_labels_are_told_and_left_out(tmp_path):
+    said = []
+    text = LJ.replace("CALCULATOR", "test_search.Flaky").replace("verify: 3", "verify: 8")
+    result = search(parse_search(text), tmp_path, say=said.append)
+    assert any("no label: SCF did not converge" in line for line in said)
+    assert any("not finite" in line for line in said)
+    assert {len(atoms) for atoms in read(tmp_path / "round-1" / "train.xyz").frames} == {1}
+    assert any(one.problem and one.reference is None for one in result.found)
+    assert any("not verified" in line for line in said)
+
+
+def test_a_round_without_labels_is_an_error(tmp_path):
+    text = LJ.replace("CALCULATOR", "test_search.Flaky").replace("[1, 3]", "2")
+    with pytest.raises(InputError, match="none of 12 structures got a label: SCF did not converge"):
+        search(parse_search(text), tmp_path, say=quiet)
+
+
+def test_another_configuration_is_refused(lennard_jones, tmp_path):
+    text, _ = lennard_jones
+    (tmp_path / "search.json").write_text(
+        json.dumps(parse_search(text).model_dump(mode="json", exclude={"output"}))
+    )
+    with pytest.raises(InputError, match=r"another search \(select.at_most is 6 there, 7 here\)"):
+        search(parse_search(text.replace("at_most: 6", "at_most: 7")), tmp_path, say=quiet)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("formula: NiAl", "formula: NiAll", "search:3: structures.formula.0: 'NiAll' is not a"),
+        ("formula: NiAl, units: [1, 2]", "elements: [Ni, Alu]", "'Alu' is not a chemical symbol"),
+        ("formula: NiAl,", "elements: [Ni, Al],", "units: is for formula"),
+        ("formula: NiAl, units: [1, 2],", "", "give either formula or elements"),
+        ("volume: [9, 16]", "volume: [16, 9]", "two of them in rising order"),
+        ("units: [1, 2]", "units: [1, 2.5]", "whole numbers"),
+        ("min_distance: 2.0", "min_distance: {Al-Ni: 2, Al-Al: 2}", "min_distance.Ni-Ni: missing"),
+        ("min_distance: 2.0", "min_distnce: 2.0", "did you mean 'min_distance'"),
+        ("rounds: 2", "rounds: 0", "search:11: rounds: should be greater than or equal to 1"),
+        ("rounds: 2", "select: {rule: rnge}", "search:11: select.rule"),
+        ("energy: 1.0", "enrgy: 1.0", "search:10: fit.weights.enrgy: unknown key; did you mean"),
+        ("energy: 1.0", "groups: {randm: {}}", "fit.weights.groups.randm: must be random or"),
+        ("reference: {lammps", "reference: {lamps", "did you mean 'lammps'"),
+        ("reference: {", "reference: {calculator: emt, ", "give either lammps"),
+    ],
+)
+def test_mistakes_are_named(old, new, message):
+    assert NIAL.count(old) == 1
+    with pytest.raises(InputError, match="search") as error:
+        parse_search(NIAL.replace(old, new))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("eam/alloy", "eam/aloy", "LAMMPS: Unrecognized pair style"),
+        ("two_j_max", "twojmax", "two_j_max"),
+        ("radii: [0.5, 0.5]", "radii: [0.5]", "radii"),
+    ],
+)
+def test_mistakes_are_named_before_anything_is_labelled(tmp_path, old, new, message):
+    (tmp_path / "search.yaml").write_text(NIAL.replace(old, new) + "output: out\n")
+    result = CliRunner().invoke(app, ["search", str(tmp_path / "search.yaml")])
+    assert result.exit_code == 2
+    assert message in result.stderr and result.stderr.count("\n") == 1
+    assert not (tmp_path / "out" / "round-1" / "labelled.xyz").exists()
