@@ -1,6 +1,7 @@
 """Fit SNAP, qSNAP and MTP to the data of Zuo et al. (2020) and compare with the published models.
 
     python benchmarks/errors.py DATA [--element Mo] [--model snap] [--output DIR] [--json FILE]
+    python benchmarks/errors.py DATA --element Mo --model mtp --level 6 --level 8 ...
 
 DATA holds <El>_train.xyz.xz and <El>_test.xyz.xz (or other files that mlpot reads).  Every fit goes
 through the public configuration, which is left in the output folder for `mlpot fit`.  The published
@@ -52,30 +53,36 @@ TRAINED = {
 }
 
 
-def config_text(model: str, element: str, data: Path) -> str:
-    """The configuration of one fit, as a user would write it."""
+def config_text(model: str, element: str, data: Path, level: int | None = None) -> str:
+    """The configuration of one fit, as a user would write it; level: of an MTP, not its own."""
     size, r_cut, force = (SETTINGS | TRAINED)[model, element]
+    size = level or size
     descriptor = {"type": "bispectrum", "two_j_max": size, "r_cut": r_cut}
     if model == "mtp":
         descriptor = {"type": "moments", "level": size, "r_cut": r_cut, "n_chebyshev": 10}
     files = {split: str(next(data.glob(f"{element}_{split}*"))) for split in ("train", "test")}
     return yaml.safe_dump(
         {
-            "name": f"{element}_{model}",
+            "name": name_of(model, element, level),
             "data": files,
             "descriptor": descriptor,
             "regressor": {"type": REGRESSORS[model]},
             "weights": {"energy": 1.0, "force": force},
-            **({"training": {"iterations": 200}} if model == "mtp" else {}),
         },
         sort_keys=False,
     )
 
 
-def run(model: str, element: str, data: Path, output: Path) -> tuple[FitResult, float]:
+def name_of(model: str, element: str, level: int | None) -> str:
+    return f"{element}_{model}" + (f"_{level}" if level else "")
+
+
+def run(
+    model: str, element: str, data: Path, output: Path, level: int | None = None
+) -> tuple[FitResult, float]:
     """The fit and its wall time (s)."""
-    path = output / f"{element}_{model}.yaml"
-    write_atomic(path, config_text(model, element, data.resolve()))
+    path = output / f"{name_of(model, element, level)}.yaml"
+    write_atomic(path, config_text(model, element, data.resolve(), level))
     started = time.perf_counter()
     return fit(load_config(path)), time.perf_counter() - started
 
@@ -101,6 +108,9 @@ def main() -> None:
     parser.add_argument(
         "--model", action="append", choices=list(REGRESSORS), help="default: snap and qsnap"
     )
+    parser.add_argument(
+        "--level", action="append", type=int, help="of MTPs, in place of the published ones'"
+    )
     parser.add_argument("--output", type=Path, help="folder for configurations and models")
     parser.add_argument("--json", type=Path, help="write the numbers here, too")
     options = parser.parse_args()
@@ -114,15 +124,17 @@ def main() -> None:
                 continue
             if element not in (options.element or [element]):
                 continue
-            result, seconds = run(model, element, options.data, output)
-            row = compare(model, element, result) | {"seconds": seconds}
-            rows[f"{element}_{model}"] = row
-            table.add_row(
-                f"{element} {model}",
-                f"{row['energy_mae']:.3f}", f"{row['published_energy_mae']:.2f}",
-                f"{row['force_mae']:.4f}", f"{row['published_force_mae']:.4f}",
-                f"{row['energy_rmse']:.3f}", f"{row['force_rmse']:.4f}", f"{seconds:.1f}",
-            )  # fmt: skip
+            for level in (options.level if model == "mtp" else None) or [None]:
+                result, seconds = run(model, element, options.data, output, level)
+                row = compare(model, element, result) | {"seconds": seconds}
+                name = name_of(model, element, level)
+                rows[name] = row
+                table.add_row(
+                    name.replace("_", " "),
+                    f"{row['energy_mae']:.3f}", f"{row['published_energy_mae']:.2f}",
+                    f"{row['force_mae']:.4f}", f"{row['published_force_mae']:.4f}",
+                    f"{row['energy_rmse']:.3f}", f"{row['force_rmse']:.4f}", f"{seconds:.1f}",
+                )  # fmt: skip
     Console().print(table)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"Test errors in meV/atom and eV/Å. Peak memory of all fits: {peak:.0f} MiB.")

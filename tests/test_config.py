@@ -24,8 +24,8 @@ def test_the_examples_are_valid_and_say_the_defaults(example):
     config = parse_config(example)
     given = {"name", "data", "descriptor", "pair", "regressor", "weights"}
     minimal = FitConfig.model_validate(config.model_dump(include=given))
-    iterations = Training().iterations  # each method has its own number
-    training = config.training and config.training.model_copy(update={"iterations": iterations})
+    own = {key: getattr(Training(), key) for key in ("iterations", "checkpoint")}  # of each method
+    training = config.training and config.training.model_copy(update=own)
     assert training in (None, Training())
     assert config.model_copy(update={"training": None}) == minimal
 

@@ -13,8 +13,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 import numpy as np
@@ -105,6 +108,41 @@ def design_rows(
         targets[start:stop] = weight * target
         start = stop
     return rows, targets, kinds
+
+
+def stream_rows(
+    potentials: Sequence[Any],
+    frames: Iterable[Atoms],
+    weights: Weighting,
+    fit_e0: bool = False,
+) -> Iterator[tuple[Array, Array, NDArray[np.int8]]]:
+    """:func:`design_rows` of each structure in turn, as many at once as there are potentials.
+
+    potentials: of one model.  A few structures are computed ahead of the one that is asked for.
+    """
+    if len(potentials) == 1:
+        for atoms in frames:
+            yield design_rows(potentials[0], atoms, weights, fit_e0)
+        return
+    idle: SimpleQueue[Any] = SimpleQueue()
+    for potential in potentials:
+        idle.put(potential)
+
+    def work(atoms: Atoms) -> tuple[Array, Array, NDArray[np.int8]]:
+        potential = idle.get()
+        try:
+            return design_rows(potential, atoms, weights, fit_e0)
+        finally:
+            idle.put(potential)
+
+    with ThreadPoolExecutor(len(potentials)) as pool:
+        ahead: deque[Future[tuple[Array, Array, NDArray[np.int8]]]] = deque()
+        for atoms in frames:
+            ahead.append(pool.submit(work, atoms))
+            if len(ahead) > 2 * len(potentials):
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def estimate(

@@ -109,8 +109,8 @@ descriptor:                   # moment tensors; what is not given follows from l
 regressor:
   type: linear
 training:                     # of the radial functions; the coefficients are least squares
-  iterations: 400             # at most
-  checkpoint: 50              # iterations between two; mlpot fit --resume goes on from the last
+  iterations: 100             # at most; 10 to 30 are usual
+  checkpoint: 1               # iterations between two; mlpot fit --resume goes on from the last
   max_minutes: null           # or stop in time and write what was found
 
 """

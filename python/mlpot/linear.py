@@ -7,7 +7,7 @@ from rich.progress import Progress
 
 from mlpot import io
 from mlpot.config import FitConfig
-from mlpot.design import design_rows, estimate, format_bytes, n_columns
+from mlpot.design import Estimate, design_rows, estimate, format_bytes, n_columns
 from mlpot.model import Model
 from mlpot.pair import describe, only_pair, pair_files, walls, with_pair
 from mlpot.report import Outcome, Stopwatch
@@ -26,11 +26,8 @@ def fit_linear(
 
     Raises InputError where it needs more than max_memory (bytes).
     """
-    fit_e0, n_folds = config.E0 == "fit", config.folds if config.ridge == "auto" else 1
-    size = estimate(
-        model.potential(), train.frames, config.weights,
-        fit_e0=fit_e0, n_folds=n_folds, max_bytes=max_memory,
-    )  # fmt: skip
+    fit_e0, n_folds = config.E0 == "fit", n_folds_of(config)
+    size = size_of(config, model, train, max_memory)
     if progress:
         progress.console.print(
             f"{size.rows} rows, {size.columns} columns, at most {format_bytes(size.bytes)}, "
@@ -72,6 +69,22 @@ def fit_linear(
         outcome.log += [f"pair term, {int(left_out.sum())} powers left out:", *describe(fitted)]
         outcome.figures |= pair_files(fitted)
     return outcome
+
+
+def n_folds_of(config: FitConfig) -> int:
+    return config.folds if config.ridge == "auto" else 1
+
+
+def size_of(config: FitConfig, model: Model, train: io.Dataset, max_memory: int) -> Estimate:
+    """What fit_linear will take.  Raises InputError where it needs more than max_memory (bytes)."""
+    return estimate(
+        model.potential(),
+        train.frames,
+        config.weights,
+        fit_e0=config.E0 == "fit",
+        n_folds=n_folds_of(config),
+        max_bytes=max_memory,
+    )
 
 
 def fit_pair(config: FitConfig, model: Model, train: io.Dataset) -> tuple[Model, list[str]]:

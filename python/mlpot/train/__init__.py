@@ -145,7 +145,7 @@ def training_set(
     from mlpot import _core
 
     pair = only_pair(model).potential() if model.data["pair"] and not beside else None
-    found = _core.TrainingSet(model.to_text(), where=model.name, threads=_threads())
+    found = _core.TrainingSet(model.to_text(), where=model.name, threads=n_threads())
     shown = train.frames if progress is None else progress.track(train.frames, description="data")
     for k, atoms in enumerate(shown):
         known = references(atoms, config.weights)
@@ -301,6 +301,7 @@ def fingerprint_of(config: FitConfig, train: Dataset, model: Model) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _threads() -> int:
+def n_threads() -> int:
+    """As many as OMP_NUM_THREADS says, else as there are cores for this process."""
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     return int(asked) if asked.isdigit() and int(asked) else len(os.sched_getaffinity(0))
