@@ -46,7 +46,7 @@ class Limits:
         near = shortest_distances([atoms], elements, max(least.values()) + 0.1)
         for (a, b), distance in zip(pairs(elements), near, strict=True):
             if distance < least[a, b]:
-                raise Stopped(f"atoms too close: {a}-{b} {distance:.3g} Å")
+                raise Stopped(f"distance: {a}-{b} {distance:.3g} Å")
 
     def check_grade(self, atoms: Atoms, most: float | None) -> None:
         """Raises Stopped where the model is asked too far outside its training set."""

@@ -43,7 +43,7 @@ class RoundReport:
     def __str__(self) -> str:
         parts = [f"{self.candidates} structures"]
         if self.relaxed or self.stopped:
-            why = ", ".join(f"{kind} {n}" for kind, n in self.stopped.items())
+            why = ", ".join(f"{n} by {kind}" for kind, n in self.stopped.items())
             parts.append(f"{self.relaxed} relaxed" + (f" (stopped: {why})" if why else ""))
         if self.selected:
             failed = self.selected - self.labelled
@@ -132,7 +132,13 @@ def table(found: Sequence[Found], most: int = 20) -> Table:
     shown = Table(title=f"{len(found)} different structures" + _up_to(most, len(found)))
     for head in ("formula", "atoms", "space group"):
         shown.add_column(head, justify="right" if head == "atoms" else "left")
-    for head in ("potential", "reference\neV/atom", "above hull\nmeV/atom", "Å³/atom", "found"):
+    for head in (
+        "potential\neV/atom",
+        "reference\neV/atom",
+        "above hull\nmeV/atom",
+        "Å³/atom",
+        "found",
+    ):
         shown.add_column(head, justify="right")
     for row in rows_of(found[:most]):
         by_reference = row["reference_eV_per_atom"]
@@ -160,11 +166,10 @@ def figure(found: Sequence[Found], rounds: Sequence[RoundReport], name: str) -> 
         parity.plot(ends, ends, color="0.3", linewidth=0.8, zorder=0)
         parity.scatter(reference, predicted, s=16, color=COLOURS[0])
     parity.set(title="Verified structures", xlabel="reference (eV/atom)", ylabel="potential")
-    values = np.array([one.enthalpy for one in found])
-    times = np.array([one.times for one in found])
-    if len(values):
-        spread.hist(1e3 * (values - values.min()), bins=30, weights=times, color=COLOURS[2])
-    spread.set(title="Relaxed structures", xlabel="over the lowest (meV/atom)", ylabel="how many")
+    heights = [1e3 * one.above_hull for one in found]
+    times = [one.times for one in found]
+    spread.hist(heights, bins=30, weights=times, color=COLOURS[2])
+    spread.set(title="Relaxed structures", xlabel="above the hull (meV/atom)", ylabel="how many")
     for i, (attribute, label) in enumerate(
         (("error_before", "of new labels, before"), ("error_after", "of all labels, fitted"))
     ):
@@ -173,7 +178,7 @@ def figure(found: Sequence[Found], rounds: Sequence[RoundReport], name: str) -> 
         if points:
             errors.plot(*zip(*points, strict=True), "o-", color=COLOURS[i], label=label)
     errors.set(title="Errors of the potential", xlabel="round", ylabel="MAE (meV/atom)")
-    errors.set_yscale("log")
+    errors.set_ylim(bottom=0.0)
     errors.set_xticks(range(1, len(rounds) + 1))
     errors.legend(fontsize="small")
     return png(drawing, name)

@@ -11,7 +11,7 @@ from ase import Atoms
 
 from mlpot import io
 from mlpot.calculator import MLPotCalculator
-from mlpot.config import FitConfig
+from mlpot.config import TRAINED, FitConfig
 from mlpot.errors import InputError
 from mlpot.fit import fit, start_model
 from mlpot.generate import random_structures, write
@@ -123,8 +123,9 @@ class Steps:
             data = [train for k in range(1, number + 1) if (train := self._train(k)).is_file()]
             groups = {atoms.info["group"] for train in data for atoms in read_frames(train)}
             config = self._fit_config(number, data, sorted(groups))
+            progress = self.folder.progress if config.regressor["type"] in TRAINED else None
             # A training that was interrupted goes on; none but its own can be in this folder.
-            for text in fit(config, self.folder.progress, resume=True).warnings:
+            for text in fit(config, progress, resume=True).warnings:
                 self.say(f"warning: round {number}: {text}")
         return Model.load(path)
 
