@@ -1,4 +1,4 @@
-"""Commented configurations, one for each way of fitting, valid as they stand."""
+"""Commented configurations, one for each way of fitting and a search, valid as they stand."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from mlpot.errors import InputError, did_you_mean
 
 
 def example_config(method: str = "snap") -> str:
-    """The configuration of a method: snap, nnp or kruglov.  Raises InputError for another one."""
-    if method not in EXAMPLES:
-        hint = did_you_mean(method, EXAMPLES)
-        raise InputError(f"{method!r} is not a method{hint} (known: {', '.join(EXAMPLES)})")
-    return EXAMPLES[method]
+    """The configuration of a method: snap, mtp, nnp, kruglov; or search.  InputError for others."""
+    known = {**EXAMPLES, "search": SEARCH}
+    if method not in known:
+        hint = did_you_mean(method, known)
+        raise InputError(f"{method!r} is not a method{hint} (known: {', '.join(known)})")
+    return known[method]
 
 
 _HEAD = """\
@@ -157,3 +158,59 @@ EXAMPLES = {
     "nnp": _HEAD + _NNP + _COMMON % "0.01" + _NNP_END,
     "kruglov": _HEAD + _KRUGLOV + _ENERGIES + _WEIGHTS % "0.01" + _NNP_END,
 }
+
+SEARCH = """\
+# mlpot search search.yaml    Units: eV, Å, GPa. The same command goes on where it was stopped.
+name: NiAl                    # of the potential, <output>/<name>.json
+
+structures:                   # random crystals
+  formula: NiAl               # or several: [NiAl, Ni3Al]
+  units: [1, 4]               # formula units in a cell
+  # elements: [Ni, Al]        # instead of the two: any composition
+  # atoms: [2, 8]             # of so many atoms in a cell
+  volume: [9, 18]             # Å³ an atom
+  min_distance: 1.9           # Å, or of each pair: {Al-Al: 2.2, Al-Ni: 1.9, Ni-Ni: 1.9}
+  symmetric: false            # true: of random space groups; pip install 'mlpot[random]'
+
+reference:                    # what labels structures: here a potential that comes with LAMMPS
+  lammps:
+    - pair_style eam/alloy
+    - pair_coeff * * NiAlH_jea.eam.alloy Al Ni
+  # calculator: gpaw          # or any calculator of ASE, or package.module.Class
+  # arguments: {mode: {name: pw, ecut: 400}, xc: PBE, kpts: {density: 4}, txt: null}
+
+fit:                          # the potential, by the keys of mlpot fit
+  pair: {sum: ewald}          # powers 1 to 15 of all distances of the lattice,
+  descriptor:                 # and a network of the mean of angular functions, volume and order
+    type: kruglov
+    r_cut: 5.0
+  pooling: structure
+  regressor: {type: neural_network, layers: [30], activation: tanh_linear, gamma: 0.1}
+  training: {iterations: 200}
+  weights:                    # of the errors in eV/atom, eV/Å and GPa
+    energy: 1.0
+    force: 0.03
+    stress: 0.01
+    groups: {}                # other ones of the groups random and relaxed: {relaxed: {energy: 3}}
+
+first: 100                    # random structures, all labelled, of the first round
+rounds: 3                     # in all; in the others ...
+candidates: 30                # ... so many random structures are relaxed by the potential
+select:                       # which of the structures on the way are labelled:
+  rule: range                 # those with a grade (or d_optimal, or random: chance) ...
+  threshold: 1.0              # ... above this one: 1 is the edge of the training set
+  at_most: 50                 # in a round
+  lowest: 5                   # and the lowest of the relaxed ones
+relax:                        # of atoms and cell
+  fmax: 0.05                  # eV/Å; of the cell eV/atom
+  steps: 200                  # at most
+  pressure: 0.0               # GPa
+  every: 10                   # one step of so many may be selected
+  stop_grade: 10.0            # where the potential does not know any more; null: nowhere
+final:                        # the ranking
+  candidates: 60              # random structures
+  verify: 10                  # of the lowest, by the reference
+  relax: true                 # which relaxes them; false: it takes them as the potential has them
+seed: 0                       # of all that is random
+output: NiAl                  # folder
+"""

@@ -13,11 +13,11 @@ from mlpot.cli.screen import progress_bar, stderr, stdout
 def init(
     file: Annotated[Path, typer.Argument(help="The file to write.")] = Path("fit.yaml"),
     method: Annotated[
-        str, typer.Option("--method", "-m", help="snap, mtp, nnp or kruglov.")
+        str, typer.Option("--method", "-m", help="snap, mtp, nnp, kruglov; or search.")
     ] = "snap",
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Write a commented configuration for [bold]mlpot fit[/]."""
+    """Write a commented configuration for [bold]mlpot fit[/] or [bold]mlpot search[/]."""
     from mlpot.errors import InputError
     from mlpot.examples import example_config
     from mlpot.files import write_atomic
@@ -25,7 +25,10 @@ def init(
     if file.exists() and not force:
         raise InputError(f"{file}: is there already; --force replaces it")
     write_atomic(file, example_config(method))
-    stdout.print(f"{file}: set name, data and descriptor in it, then: mlpot fit {file}")
+    if method == "search":
+        stdout.print(f"{file}: a search that runs as it is: mlpot search {file}")
+    else:
+        stdout.print(f"{file}: set name, data and descriptor in it, then: mlpot fit {file}")
 
 
 def fit(

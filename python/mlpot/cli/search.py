@@ -39,7 +39,11 @@ def search(
             console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
     with progress_bar(quiet) as progress:
-        result = run(settings, output or folder, progress, say)
+        try:
+            result = run(settings, output or folder, progress, say)
+        except KeyboardInterrupt:
+            stderr.print("stopped; the same command goes on from here")
+            raise
     if not quiet:
         stdout.print(table(result.found))
         for path in result.files:

@@ -15,7 +15,7 @@ from rich.progress import Progress
 from mlpot.files import write_atomic
 from mlpot.search.config import SearchConfig, load_search, parse_search
 from mlpot.search.folder import Folder
-from mlpot.search.rank import Found, distinct, ranked
+from mlpot.search.rank import Found, distinct, ranked, relaxed
 from mlpot.search.report import RoundReport, report_of, write_report
 from mlpot.search.steps import Say, Steps
 
@@ -58,14 +58,11 @@ def search(
         metrics = folder.round(number) / f"{config.name}.metrics.json"
         reports.append(report_of(folder.name(number), ways, chosen, good, metrics))
         say(str(reports[-1]))
-        if not chosen:
-            say("nothing in this round was new to the potential: no further round")
-            break
     last, most = config.rounds + 1, config.final.verify
     ways = steps.relax(last, steps.generate(last, config.final.candidates), model)
     say(str(report_of(folder.name(last), ways, [], [], Path())))
-    ends = [atoms for atoms in ways if atoms.info.get("status") == "relaxed"]
-    found = ranked(distinct(Found(atoms, atoms.info["enthalpy"]) for atoms in ends))
+    found = ranked(distinct(relaxed(ways)))
     found = ranked([*steps.verify(last, found[:most]), *found[most:]])
-    write_atomic(output / f"{config.name}.json", model.to_text())
-    return Result(found, reports, write_report(output, found, reports, config.name))
+    potential = write_atomic(output / f"{config.name}.json", model.to_text())
+    files = [*write_report(output, found, reports, config.name), potential]
+    return Result(found, reports, files)

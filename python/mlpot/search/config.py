@@ -136,11 +136,13 @@ class Reference(Strict):
 
 
 class Select(Strict):
-    """Which structures of a round are labelled: those with a grade above threshold, or chance."""
+    """Which structures of a round are labelled: those with a grade above threshold, or chance;
+    and the lowest of the relaxed ones, whatever their grade."""
 
     rule: Literal["range", "d_optimal", "random"] = "range"
     threshold: Positive = 1.0
     at_most: Annotated[int, Field(ge=1)] = 50
+    lowest: Annotated[int, Field(ge=0)] = 5
 
 
 class Relax(Strict):

@@ -46,6 +46,12 @@ class Found:
         return self.enthalpy if self.reference is None else self.reference
 
 
+def relaxed(frames: Iterable[Atoms]) -> list[Found]:
+    """Those that a relaxation led to an end."""
+    ends = [atoms for atoms in frames if atoms.info.get("status") == "relaxed"]
+    return [Found(atoms, atoms.info["enthalpy"]) for atoms in ends]
+
+
 def distinct(found: Iterable[Found]) -> list[Found]:
     """Those that differ, of lowest enthalpy first; each counts those it stands for."""
     kept: list[tuple[Found, Array]] = []

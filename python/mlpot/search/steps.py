@@ -20,7 +20,7 @@ from mlpot.io import labels
 from mlpot.model import Model
 from mlpot.search.config import SearchConfig
 from mlpot.search.folder import Folder, read_frames
-from mlpot.search.rank import Found, distinct
+from mlpot.search.rank import Found, distinct, relaxed
 from mlpot.search.reference import calculator_of, label
 from mlpot.search.relax import Limits, enthalpy, relax
 from mlpot.select import select
@@ -81,19 +81,21 @@ class Steps:
         path = self.folder.round(number) / "relaxed.xyz"
         return self.folder.frames(path, candidates, one, f"{name}: relaxing")
 
-    def select(self, number: int, pool: list[Atoms], model: Model) -> list[Atoms]:
-        """Those of the pool that are new to the potential, of low enthalpy first."""
+    def select(self, number: int, ways: list[Atoms], model: Model) -> list[Atoms]:
+        """Those that are new to the potential, and the lowest of the relaxed ones."""
         path = self.folder.round(number) / "selected.xyz"
         if not path.is_file():
-            known = [atoms for atoms in pool if "enthalpy" in atoms.info]
-            known.sort(key=lambda atoms: atoms.info["enthalpy"])
-            chosen = [known[i] for i in self._indices(number, known, model)]
+            pool = [atoms for atoms in ways if "enthalpy" in atoms.info]
+            pool.sort(key=lambda atoms: atoms.info["enthalpy"])
+            chosen = [pool[i] for i in self._new(number, pool, model)]
+            lowest = distinct(relaxed(pool))[: self.config.select.lowest]
+            chosen += [one.atoms for one in lowest if not any(one.atoms is a for a in chosen)]
             for atoms in chosen:
                 atoms.info["predicted"] = labels(atoms).energy / len(atoms)
             write(chosen, path)
         return read_frames(path)
 
-    def _indices(self, number: int, pool: list[Atoms], model: Model) -> list[int]:
+    def _new(self, number: int, pool: list[Atoms], model: Model) -> list[int]:
         settings = self.config.select
         if settings.rule == "random":
             rng = np.random.default_rng((self.config.seed, number))
