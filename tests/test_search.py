@@ -173,9 +173,12 @@ class Flaky(LennardJones):
             self.results["energy"] = float("nan")
 
 
-def test_failed_labels_are_told_and_left_out(tmp_path):
+@pytest.mark.parametrize("relax", ["true", "false"])
+def test_failed_labels_are_told_and_left_out(tmp_path, relax):
     said = []
-    text = LJ.replace("CALCULATOR", "test_search.Flaky").replace("verify: 3", "verify: 8")
+    text = LJ.replace("CALCULATOR", "test_search.Flaky").replace(
+        "verify: 3", f"verify: 8, relax: {relax}"
+    )
     result = search(parse_search(text), tmp_path, say=said.append)
     assert any("no label: SCF did not converge" in line for line in said)
     assert any("not finite" in line for line in said)
@@ -190,13 +193,53 @@ def test_a_round_without_labels_is_an_error(tmp_path):
         search(parse_search(text), tmp_path, say=quiet)
 
 
-def test_another_configuration_is_refused(lennard_jones, tmp_path):
-    text, _ = lennard_jones
-    (tmp_path / "search.json").write_text(
-        json.dumps(parse_search(text).model_dump(mode="json", exclude={"output"}))
-    )
+@pytest.fixture
+def finished(lennard_jones, tmp_path):
+    """Text and folder of a search that is done."""
+    text, files = lennard_jones
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    return text, tmp_path
+
+
+def test_another_configuration_is_refused(finished):
+    text, folder = finished
     with pytest.raises(InputError, match=r"another search \(select.at_most is 6 there, 7 here\)"):
-        search(parse_search(text.replace("at_most: 6", "at_most: 7")), tmp_path, say=quiet)
+        search(parse_search(text.replace("at_most: 6", "at_most: 7")), folder, say=quiet)
+
+
+def test_rounds_and_the_ranking_may_be_extended(finished, tmp_path_factory):
+    text, folder = finished
+    longer = text.replace("rounds: 2", "rounds: 3").replace("candidates: 5", "candidates: 6")
+    said = []
+    search(parse_search(longer), folder, say=said.append)
+    whole = tmp_path_factory.mktemp("longer")
+    search(parse_search(longer), whole, say=quiet)
+    assert files_of(folder) == files_of(whole)
+    assert said[-1].startswith("ranking: 6 structures")
+
+
+def test_a_search_may_begin_with_labels(finished, tmp_path_factory):
+    text, folder = finished
+    begun = text.replace("first: 12", f"first: 0\ndata: {folder}/round-*/train.xyz")
+    other = tmp_path_factory.mktemp("begun")
+    search(parse_search(begun), other, say=quiet)
+    train = sum(len(read(path)) for path in folder.glob("round-*/train.xyz"))
+    groups = read(other / "round-0" / "train.xyz").report.groups
+    assert groups == {"given": train}
+    with pytest.raises(InputError, match=r"data: no file none\.xyz"):
+        search(parse_search(text + "data: none.xyz\n"), other / "none", say=quiet)
+
+
+def test_a_mistake_can_be_mended_before_anything_is_labelled(lennard_jones, tmp_path):
+    text, expected = lennard_jones
+    wrong = text.replace("[4, 6, 8, 10, 12]", "[4, 6, 8, 10, 12], taper: 5.8").replace("3.0", "2.9")
+    wrong = wrong.replace("fit: {", "fit: {descriptor: {type: bispectrm}, ")
+    with pytest.raises(InputError, match="bispectrm"):
+        search(parse_search(wrong), tmp_path, say=quiet)
+    search(parse_search(text), tmp_path, say=quiet)
+    assert files_of(tmp_path) == expected
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,11 @@ def argon(volume=45.0, seed=1):
         ("rounds: 2", "rounds: 0", "search:11: rounds: should be greater than or equal to 1"),
         ("rounds: 2", "select: {rule: rnge}", "search:11: select.rule"),
         ("energy: 1.0", "enrgy: 1.0", "search:10: fit.weights.enrgy: unknown key; did you mean"),
-        ("energy: 1.0", "groups: {randm: {}}", "fit.weights.groups.randm: must be random or"),
+        (
+            "energy: 1.0",
+            "groups: {randm: {}}",
+            "groups.randm: must be given, random, relaxed; did you",
+        ),
         ("reference: {lammps", "reference: {lamps", "did you mean 'lammps'"),
         ("reference: {", "reference: {calculator: emt, ", "give either lammps"),
     ],

@@ -25,7 +25,7 @@ from mlpot.strict import Strict, explain
 from mlpot.strict_yaml import parse_yaml
 
 
-def _as_list(value: Any) -> Any:
+def as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
@@ -71,7 +71,7 @@ RADIAL = {"iterations", "checkpoint", "max_minutes"}  # of training: what radial
 Weight = Annotated[float, BeforeValidator(_number)]
 Element = Annotated[str, AfterValidator(_element)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Paths = Annotated[list[str], BeforeValidator(_as_list)]
+Paths = Annotated[list[str], BeforeValidator(as_list)]
 Block = Annotated[dict[str, Any], AfterValidator(_typed)]
 
 
@@ -235,14 +235,19 @@ class FitConfig(FitSettings):
 
     def paths(self, split: Literal["train", "test"]) -> list[Path]:
         """Files of a split with patterns expanded, sorted.  InputError where one has no file."""
-        found: list[Path] = []
-        for pattern in getattr(self.data, split):
-            path = self._folder / pattern
-            matches = [path] if path.is_file() else sorted(map(Path, glob.glob(str(path))))
-            if not matches:
-                raise InputError(f"{self._where}: data.{split}: no file {pattern}")
-            found += [match for match in matches if match not in found]
-        return found
+        return found_files(getattr(self.data, split), self._folder, f"{self._where}: data.{split}")
+
+
+def found_files(patterns: list[str], folder: Path, where: str) -> list[Path]:
+    """Files of patterns that start from a folder, each once.  InputError where one has none."""
+    found: list[Path] = []
+    for pattern in patterns:
+        path = folder / pattern
+        matches = [path] if path.is_file() else sorted(map(Path, glob.glob(str(path))))
+        if not matches:
+            raise InputError(f"{where}: no file {pattern}")
+        found += [match for match in matches if match not in found]
+    return found
 
 
 def load_config(path: str | Path) -> FitConfig:

@@ -191,8 +191,9 @@ fit:                          # the potential, by the keys of mlpot fit
     energy: 1.0
     force: 0.03
     stress: 0.01
-    groups: {}                # other ones of the groups random and relaxed: {relaxed: {energy: 3}}
+    groups: {}                # of the groups given (data), random, relaxed: {relaxed: {energy: 3}}
 
+data: []                      # files with labels that are known before
 first: 100                    # random structures, all labelled, of the first round
 rounds: 3                     # in all; in the others ...
 candidates: 30                # ... so many random structures are relaxed by the potential

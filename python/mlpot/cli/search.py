@@ -29,7 +29,7 @@ def search(
     from mlpot.search import search as run
     from mlpot.search.report import table
 
-    settings, folder = load_search(config)
+    settings = load_search(config)
 
     def say(line: str) -> None:
         warning = line.startswith("warning: ")
@@ -40,7 +40,7 @@ def search(
 
     with progress_bar(quiet) as progress:
         try:
-            result = run(settings, output or folder, progress, say)
+            result = run(settings, output, progress, say)
         except KeyboardInterrupt:
             stderr.print("stopped; the same command goes on from here")
             raise

@@ -32,35 +32,42 @@ class Result:
 
 
 def search(
-    config: SearchConfig, output: Path, progress: Progress | None = None, say: Say = print
+    config: SearchConfig,
+    output: Path | None = None,
+    progress: Progress | None = None,
+    say: Say = print,
 ) -> Result:
-    """Run a search, or go on with one that was stopped, in the folder `output`.
+    """Run a search, or go on with one that was stopped.
 
-    progress: a running rich progress to show bars in.  say: prints a line for the user.
+    output: a folder instead of the configured one.  progress: a running rich progress to show bars
+    in.  say: prints a line for the user.
     Each finished step is a file in the folder.  The same configuration gives the same bytes (but
     for the times in the logs of fits), however often it is interrupted.
     Raises InputError for mistakes in the configuration, a folder that holds another search, and
     where no structure of the first round gets a label.
     """
+    output = output or config.output_folder
     folder = Folder(output, config, progress)
     steps = Steps(config, folder, say)
     model, reports = None, []
     for number in range(1, config.rounds + 1):
         fresh = steps.generate(number, config.candidates if model else config.first)
         if model is None:
-            steps.check_fit(fresh)
+            steps.check_fit([*steps.given(), *fresh])
             ways, chosen = [], fresh
         else:
             ways = steps.relax(number, fresh, model)
             chosen = steps.select(number, ways, model)
-        if good := steps.label(number, chosen):
+        good = steps.label(number, chosen)
+        if good or model is None:
             model = steps.fit(number)
         metrics = folder.round(number) / f"{config.name}.metrics.json"
         reports.append(report_of(folder.name(number), ways, chosen, good, metrics))
         say(str(reports[-1]))
     last, most = config.rounds + 1, config.final.verify
     ways = steps.relax(last, steps.generate(last, config.final.candidates), model)
-    say(str(report_of(folder.name(last), ways, [], [], Path())))
+    reports.append(report_of(folder.name(last), ways))
+    say(str(reports[-1]))
     found = ranked(distinct(relaxed(ways)))
     found = ranked([*steps.verify(last, found[:most]), *found[most:]])
     potential = write_atomic(output / f"{config.name}.json", model.to_text())

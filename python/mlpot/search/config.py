@@ -6,8 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from ase.data import chemical_symbols
 from ase.formula import Formula
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 
 from mlpot.config import (
     TRAINED,
@@ -16,6 +24,9 @@ from mlpot.config import (
     FitConfig,
     FitSettings,
     Name,
+    Paths,
+    as_list,
+    found_files,
     read_text,
 )
 from mlpot.errors import InputError, did_you_mean
@@ -23,7 +34,7 @@ from mlpot.lattice_sums import pairs
 from mlpot.strict import Strict, explain
 from mlpot.strict_yaml import parse_yaml
 
-GROUPS = ("random", "relaxed")  # of training structures: as generated, and from relaxations
+GROUPS = ("given", "random", "relaxed")  # of training structures: data, start and way of a search
 
 
 def _span(value: Any) -> Any:
@@ -46,10 +57,9 @@ def _formula(text: str) -> str:
     try:
         counts = Formula(text).count()
     except ValueError:
-        raise ValueError(f"{text!r} is not a formula such as NaCl or Al2O3") from None
-    for symbol in counts:
-        if Formula(text).count()[symbol] < 1 or symbol == "X":
-            raise ValueError(f"{text!r} is not a formula such as NaCl or Al2O3")
+        counts = {}
+    if not counts or not all(n > 0 and s in chemical_symbols[1:] for s, n in counts.items()):
+        raise ValueError(f"{text!r} is not a formula such as NaCl or Al2O3")
     return text
 
 
@@ -58,7 +68,7 @@ Counts = Annotated[list[int], BeforeValidator(lambda v: _whole(_span(v)))]
 Positive = Annotated[float, Field(gt=0)]
 Formulas = Annotated[
     list[Annotated[str, AfterValidator(_formula)]],
-    BeforeValidator(lambda v: [v] if isinstance(v, str) else v),
+    BeforeValidator(as_list),
     Field(min_length=1),
 ]
 
@@ -75,7 +85,7 @@ class Structures(Strict):
     symmetric: bool = False
 
     @model_validator(mode="after")
-    def _whole(self) -> Structures:
+    def _consistent(self) -> Structures:
         if (self.formula is None) == (self.elements is None):
             raise ValueError("give either formula or elements")
         unused = "atoms" if self.formula else "units"
@@ -164,14 +174,15 @@ class Final(Strict):
 
 
 class SearchConfig(Strict):
-    """A search.  The output folder is relative to the folder of the file."""
+    """A search.  Paths are relative to the folder of the file."""
 
     name: Name
+    data: Paths = Field([])  # labelled structures that are known before
     structures: Structures
     reference: Reference
     fit: FitSettings
     rounds: Annotated[int, Field(ge=1)] = 3
-    first: Annotated[int, Field(ge=2)] = 100  # random structures of the first round, all labelled
+    first: Annotated[int, Field(ge=0)] = 100  # random structures of the first round, all labelled
     candidates: Annotated[int, Field(ge=1)] = 50  # of each of the other rounds
     select: Select = Select()
     relax: Relax = Relax()
@@ -181,6 +192,8 @@ class SearchConfig(Strict):
 
     @model_validator(mode="after")
     def _fits(self) -> SearchConfig:
+        if self.first == 0 and not self.data:
+            raise ValueError("first: 0 needs data to begin with")
         kind, rule = self.fit.regressor["type"], self.select.rule
         if rule == "range" and self.fit.descriptor["type"] == "none":
             raise ValueError("select.rule: range needs a descriptor; take d_optimal")
@@ -191,8 +204,20 @@ class SearchConfig(Strict):
         for group in self.fit.weights.groups:
             if group not in GROUPS:
                 hint = did_you_mean(group, GROUPS)
-                raise ValueError(f"fit.weights.groups.{group}: must be {' or '.join(GROUPS)}{hint}")
+                raise ValueError(f"fit.weights.groups.{group}: must be {', '.join(GROUPS)}{hint}")
         return self
+
+    _where: str = PrivateAttr("search")
+    _folder: Path = PrivateAttr(Path("."))
+
+    @property
+    def output_folder(self) -> Path:
+        return self._folder / self.output
+
+    @property
+    def files(self) -> list[Path]:
+        """Of data.  InputError where a pattern has none."""
+        return found_files(self.data, self._folder, f"{self._where}: data")
 
     def fit_config(self, folder: Path, data: Sequence[Path], groups: Sequence[str]) -> FitConfig:
         """Of a fit to these files, which hold these groups, into the folder."""
@@ -212,17 +237,17 @@ class SearchConfig(Strict):
         )
 
 
-def load_search(path: str | Path) -> tuple[SearchConfig, Path]:
-    """A search's YAML file and its output folder.  InputError "file:line: key: what is wrong"."""
-    path = Path(path)
-    config = parse_search(read_text(path), str(path))
-    return config, path.parent / config.output
+def load_search(path: str | Path) -> SearchConfig:
+    """Read a search's YAML file.  Raises InputError "file:line: key: what is wrong"."""
+    return parse_search(read_text(path), str(path), Path(path).parent)
 
 
-def parse_search(text: str, where: str = "search") -> SearchConfig:
-    """Check a search's YAML text; where is its name in messages."""
+def parse_search(text: str, where: str = "search", folder: str | Path = ".") -> SearchConfig:
+    """Check a search's YAML text; where: its name in messages, folder: where its paths start."""
     content, lines = parse_yaml(text, where)
     try:
-        return SearchConfig.model_validate(content)
+        config = SearchConfig.model_validate(content)
     except ValidationError as error:
         raise InputError(explain(error, SearchConfig, where, lines)) from None
+    config._where, config._folder = where, Path(folder)
+    return config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import StringIO
@@ -20,6 +21,7 @@ from mlpot.search.config import SearchConfig
 
 Job = TypeVar("Job")
 SAVE = 10.0  # s between two writings of a piece of work that is under way
+LATER = ("rounds", "final")  # may change: what rounds did stays right
 
 
 class Folder:
@@ -27,21 +29,14 @@ class Folder:
 
     def __init__(self, path: Path, config: SearchConfig, progress: Progress | None = None) -> None:
         self.path, self.rounds, self.progress = path, config.rounds, progress
-        given = config.model_dump(mode="json", exclude={"output"})
-        known = path / "search.json"
-        if known.is_file():
-            _must_be_the_same(known, given)
-            return
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{path}: cannot make this folder: {error.strerror}") from None
-        if any(path.glob("round-*")):
-            raise InputError(f"{path}: holds rounds but no search.json; give another output")
-        write_atomic(known, json.dumps(given, indent=1) + "\n")
+        claim(path, config.model_dump(mode="json", exclude={"output"}))
 
     def name(self, number: int) -> str:
-        """Of a round; what comes after all rounds is the ranking."""
+        """Of a round; 0 is of the data given, and what comes after all rounds is the ranking."""
         return f"round {number}" if number <= self.rounds else "ranking"
 
     def round(self, number: int) -> Path:
@@ -97,23 +92,53 @@ class Folder:
 
 def read_frames(path: Path) -> list[Atoms]:
     """Structures with their labels and info, equal to what was written."""
-    text = path.read_text(encoding="utf-8")
-    return ase.io.read(StringIO(text), index=":", format="extxyz") if text else []
-
-
-def _must_be_the_same(known: Path, given: dict[str, Any]) -> None:
     try:
-        before = dict(_flat(json.loads(known.read_text(encoding="utf-8"))))
+        text = path.read_text(encoding="utf-8")
+        return ase.io.read(StringIO(text), index=":", format="extxyz") if text else []
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        hint = "remove it, and the search does this step again"
+        raise InputError(f"{path}: cannot be read ({error}): {hint}") from None
+
+
+def claim(path: Path, given: dict[str, Any]) -> None:
+    """Make the folder that of the search with this configuration.
+
+    It may be another one's as long as that has not asked for a label, or if only LATER differs:
+    what that search did and is no longer right is removed.  InputError for any other search.
+    """
+    known = path / "search.json"
+    if known.is_file():
+        changes = _changes(_read(known), given)
+        if not changes:
+            return
+        if not any(path.glob("round-*/labelled*.xyz")):
+            for stale in [*path.glob("round-*/candidates*.xyz"), *path.glob("round-0/*.xyz")]:
+                stale.unlink()
+        elif all(key.split(".")[0] in LATER for key, _, _ in changes):
+            shutil.rmtree(path / "ranking", ignore_errors=True)
+        else:
+            key, there, here = next(c for c in changes if c[0].split(".")[0] not in LATER)
+            raise InputError(
+                f"{path}: holds another search ({key} is {there} there, {here} here); restore the "
+                "configuration, or give another output and the labels in its data"
+            )
+    elif any(path.glob("round-*")):
+        raise InputError(f"{path}: holds rounds but no search.json; give another output")
+    write_atomic(known, json.dumps(given, indent=1) + "\n")
+
+
+def _read(known: Path) -> dict[str, Any]:
+    try:
+        return json.loads(known.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise InputError(f"{known}: is damaged; give the search another output") from None
-    now = dict(_flat(given))
-    for key in dict.fromkeys([*before, *now]):
-        there, here = before.get(key, "none"), now.get(key, "none")
-        if there != here:
-            raise InputError(
-                f"{known.parent}: holds another search ({key} is {there} there, {here} here); "
-                "restore the configuration or give another output"
-            )
+
+
+def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """(dotted key, value there, value here) of what differs."""
+    there, here = dict(_flat(before)), dict(_flat(now))
+    pairs = ((key, there.get(key), here.get(key)) for key in dict.fromkeys([*there, *here]))
+    return [change for change in pairs if change[1] != change[2]]
 
 
 def _flat(block: Any, place: str = "") -> Iterator[tuple[str, Any]]:

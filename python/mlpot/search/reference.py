@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -11,7 +12,8 @@ from ase.calculators.calculator import BaseCalculator, get_calculator_class, nam
 from mlpot.errors import InputError, did_you_mean
 from mlpot.generate.frames import labelled
 from mlpot.lammps import parse_potentials
-from mlpot.search.config import Reference
+from mlpot.search.config import Reference, Relax, Structures
+from mlpot.search.relax import Limits, relax
 
 
 def calculator_of(reference: Reference, elements: list[str]) -> BaseCalculator:
@@ -35,11 +37,34 @@ def calculator_of(reference: Reference, elements: list[str]) -> BaseCalculator:
 
 def label(atoms: Atoms, calculator: BaseCalculator) -> Atoms:
     """A copy with labels; where there are none, info["problem"] says why."""
-    try:
+
+    def work() -> Atoms:
         found = labelled(atoms, calculator, atoms.info)
         if getattr(calculator, "converged", True) is False:
             raise InputError("not converged")
         return found
+
+    return attempt(atoms, work)
+
+
+def relaxed(
+    atoms: Atoms, calculator: BaseCalculator, settings: Relax, structures: Structures
+) -> Atoms:
+    """The same after a relaxation by the calculator itself."""
+
+    def work() -> Atoms:
+        last = relax(atoms, calculator, settings, Limits(structures))[-1]
+        if last.info["status"] != "relaxed":
+            raise InputError(last.info["status"])
+        return last
+
+    return attempt(atoms, work)
+
+
+def attempt(atoms: Atoms, work: Callable[[], Atoms]) -> Atoms:
+    """What work gives; where it raises anything, a copy of atoms without labels that says so."""
+    try:
+        return work()
     except Exception as error:  # a failed calculation must not end the search
         bare = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
         bare.info = {**atoms.info, "problem": _line(error)}

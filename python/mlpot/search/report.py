@@ -20,11 +20,6 @@ from mlpot.files import write_atomic
 from mlpot.generate import write
 from mlpot.search.rank import Found, space_group
 
-COLUMNS = (
-    "rank", "formula", "atoms", "space_group", "enthalpy_eV_per_atom", "reference_eV_per_atom",
-    "above_hull_eV_per_atom", "volume_A3_per_atom", "times", "label", "problem",
-)  # fmt: skip
-
 
 @dataclass(frozen=True)
 class RoundReport:
@@ -48,24 +43,29 @@ class RoundReport:
         if self.selected:
             failed = self.selected - self.labelled
             parts.append(f"{self.labelled} labelled" + (f" ({failed} failed)" if failed else ""))
-        if self.error_before is not None:
-            parts.append(f"error of the new ones {self.error_before:.1f} meV/atom")
-        if self.error_after is not None:
-            parts.append(f"of all, once fitted, {self.error_after:.1f} meV/atom")
+        errors = {"new": self.error_before, "all, fitted": self.error_after}
+        told = [f"{mae:.1f} ({of})" for of, mae in errors.items() if mae is not None]
+        if told:
+            parts.append(f"energy error {', '.join(told)} meV/atom")
         return f"{self.name}: {', '.join(parts)}"
 
 
 def report_of(
-    name: str, ways: Sequence[Atoms], chosen: Sequence[Atoms], good: Sequence[Atoms], metrics: Path
+    name: str,
+    ways: Sequence[Atoms],
+    chosen: Sequence[Atoms] = (),
+    good: Sequence[Atoms] = (),
+    metrics: Path | None = None,
 ) -> RoundReport:
-    """From the files of a round: the ways of its relaxations, what was selected and labelled."""
+    """Of the ways of a round's relaxations, what was selected and what got labels; metrics: a file
+    of its fit."""
     ends = [atoms.info["status"].split(":")[0] for atoms in ways if "status" in atoms.info]
     new = [
         abs(atoms.info["predicted"] - atoms.get_potential_energy() / len(atoms))
         for atoms in good
         if "predicted" in atoms.info
     ]
-    known = json.loads(metrics.read_text())["train"] if metrics.is_file() else {}
+    known = json.loads(metrics.read_text())["train"] if metrics and metrics.is_file() else {}
     return RoundReport(
         name=name,
         candidates=len(ends) or len(chosen),
@@ -79,27 +79,21 @@ def report_of(
 
 
 def rows_of(found: Sequence[Found]) -> list[dict[str, Any]]:
-    """COLUMNS of each structure."""
+    """What the files say of each structure."""
     return [
-        dict(
-            zip(
-                COLUMNS,
-                (
-                    rank,
-                    one.atoms.symbols.formula.reduce()[0].format("metal"),
-                    len(one.atoms),
-                    space_group(one.atoms),
-                    one.enthalpy,
-                    one.reference,
-                    one.above_hull,
-                    one.atoms.get_volume() / len(one.atoms),
-                    one.times,
-                    one.atoms.info["label"],
-                    one.problem,
-                ),
-                strict=True,
-            )
-        )
+        {
+            "rank": rank,
+            "formula": one.atoms.symbols.formula.reduce()[0].format("metal"),
+            "atoms": len(one.atoms),
+            "space_group": space_group(one.atoms),
+            "enthalpy_eV_per_atom": one.enthalpy,
+            "reference_eV_per_atom": one.reference,
+            "above_hull_eV_per_atom": one.above_hull,
+            "volume_A3_per_atom": one.atoms.get_volume() / len(one.atoms),
+            "times": one.times,
+            "label": one.atoms.info["label"],
+            "problem": one.problem,
+        }
         for rank, one in enumerate(found, 1)
     ]
 
@@ -107,18 +101,19 @@ def rows_of(found: Sequence[Found]) -> list[dict[str, Any]]:
 def write_report(
     output: Path, found: Sequence[Found], rounds: Sequence[RoundReport], name: str
 ) -> list[Path]:
-    """ranked.xyz, ranked.csv, search.png, and report.json, which is the last: then all is there."""
+    """ranked.xyz, ranked.csv, search.png and report.json."""
     rows = rows_of(found)
     text = StringIO()
-    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    frames = [one.atoms.copy() for one in found]
-    for one, frame, row in zip(found, frames, rows, strict=True):
+    lines = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    lines.writeheader()
+    lines.writerows(rows)
+    frames = []
+    for one, row in zip(found, rows, strict=True):
+        frame = one.atoms.copy()
         frame.calc = one.atoms.calc
         by = "potential" if one.reference is None else "reference"
-        known = {key: value for key, value in row.items() if value not in (None, "")}
-        frame.info = {**known, "labels": by}
+        frame.info = {key: v for key, v in row.items() if v not in (None, "")} | {"labels": by}
+        frames.append(frame)
     write(frames, output / "ranked.xyz")
     write_atomic(output / "ranked.csv", text.getvalue())
     write_atomic(output / "search.png", figure(found, rounds, name))
@@ -132,14 +127,9 @@ def table(found: Sequence[Found], most: int = 20) -> Table:
     shown = Table(title=f"{len(found)} different structures" + _up_to(most, len(found)))
     for head in ("formula", "atoms", "space group"):
         shown.add_column(head, justify="right" if head == "atoms" else "left")
-    for head in (
-        "potential\neV/atom",
-        "reference\neV/atom",
-        "above hull\nmeV/atom",
-        "Å³/atom",
-        "found",
-    ):
+    for head in ("potential", "reference", "above hull", "volume", "found"):
         shown.add_column(head, justify="right")
+    shown.add_row("", "", "", "eV/atom", "eV/atom", "meV/atom", "Å³/atom", "times", style="dim")
     for row in rows_of(found[:most]):
         by_reference = row["reference_eV_per_atom"]
         shown.add_row(
@@ -159,37 +149,27 @@ def figure(found: Sequence[Found], rounds: Sequence[RoundReport], name: str) -> 
     """PNG: verified enthalpies over those of the reference, how all are spread, errors by round."""
     drawing = new_figure(11.0, 3.8)
     parity, spread, errors = drawing.subplots(1, 3)
-    known = [one for one in found if one.reference is not None]
-    if known:
-        reference, predicted = (np.array([f(one) for one in known]) for f in (_reference, _own))
-        ends = [min(reference.min(), predicted.min()), max(reference.max(), predicted.max())]
+    known = np.array([(one.reference, one.enthalpy) for one in found if one.reference is not None])
+    if known.size:
+        ends = [known.min(), known.max()]
         parity.plot(ends, ends, color="0.3", linewidth=0.8, zorder=0)
-        parity.scatter(reference, predicted, s=16, color=COLOURS[0])
+        parity.scatter(*known.T, s=16, color=COLOURS[0])
     parity.set(title="Verified structures", xlabel="reference (eV/atom)", ylabel="potential")
-    heights = [1e3 * one.above_hull for one in found]
-    times = [one.times for one in found]
+    heights, times = [1e3 * one.above_hull for one in found], [one.times for one in found]
     spread.hist(heights, bins=30, weights=times, color=COLOURS[2])
     spread.set(title="Relaxed structures", xlabel="above the hull (meV/atom)", ylabel="how many")
-    for i, (attribute, label) in enumerate(
-        (("error_before", "of new labels, before"), ("error_after", "of all labels, fitted"))
-    ):
-        known_errors = [getattr(one, attribute) for one in rounds]
-        points = [(n, e) for n, e in enumerate(known_errors, 1) if e is not None]
-        if points:
-            errors.plot(*zip(*points, strict=True), "o-", color=COLOURS[i], label=label)
+    series = {
+        "of new labels, before": [one.error_before for one in rounds],
+        "of all labels, fitted": [one.error_after for one in rounds],
+    }
+    for (label, values), colour in zip(series.items(), COLOURS, strict=False):
+        points = [(n, error) for n, error in enumerate(values, 1) if error is not None]
+        errors.plot(*np.array(points).reshape(-1, 2).T, "o-", color=colour, label=label)
     errors.set(title="Errors of the potential", xlabel="round", ylabel="MAE (meV/atom)")
     errors.set_ylim(bottom=0.0)
-    errors.set_xticks(range(1, len(rounds) + 1))
+    errors.xaxis.get_major_locator().set_params(integer=True)
     errors.legend(fontsize="small")
     return png(drawing, name)
-
-
-def _reference(one: Found) -> float:
-    return one.best
-
-
-def _own(one: Found) -> float:
-    return one.enthalpy
 
 
 def _up_to(most: int, total: int) -> str:

@@ -18,10 +18,11 @@ from mlpot.generate import random_structures, write
 from mlpot.grade import KEYS, Rule
 from mlpot.io import labels
 from mlpot.model import Model
-from mlpot.search.config import SearchConfig
+from mlpot.search.config import GROUPS, SearchConfig
 from mlpot.search.folder import Folder, read_frames
 from mlpot.search.rank import Found, distinct, relaxed
 from mlpot.search.reference import calculator_of, label
+from mlpot.search.reference import relaxed as by_reference
 from mlpot.search.relax import Limits, enthalpy, relax
 from mlpot.select import select
 
@@ -61,10 +62,20 @@ class Steps:
         path = self.folder.round(number) / "candidates.xyz"
         return self.folder.frames(path, range(count), one, f"{name}: generating")
 
-    def check_fit(self, candidates: list[Atoms]) -> None:
+    def given(self) -> list[Atoms]:
+        """The labelled structures of the configuration, copied into round 0."""
+        train = self._train(0)
+        if self.config.data and not train.is_file():
+            frames = io.read(self.config.files, elements=self.elements).frames
+            for atoms in frames:
+                atoms.info = {"label": atoms.info["source"], "group": "given"}
+            write(frames, train)
+        return read_frames(train) if train.is_file() else []
+
+    def check_fit(self, frames: list[Atoms]) -> None:
         """InputError for a mistake in the configuration of the fit, before anything is labelled."""
-        config = self._fit_config(1, [self._train(1)], ["random"])
-        start_model(config, self.elements, io.Dataset(candidates, None))
+        config = self._fit_config(1, [self._train(1)], list(GROUPS))
+        start_model(config, self.elements, io.Dataset(frames, None))
 
     def relax(self, number: int, candidates: list[Atoms], model: Model) -> list[Atoms]:
         """The ways of all candidates to their minima, by the potential."""
@@ -111,7 +122,7 @@ class Steps:
         for atoms in tried:
             if "problem" in atoms.info:
                 self.say(f"warning: {atoms.info['label']}: no label: {atoms.info['problem']}")
-        if not good and number == 1:
+        if tried and not good and not self._data(number):
             reason = tried[0].info["problem"]
             raise InputError(f"round 1: none of {len(tried)} structures got a label: {reason}")
         if good and not (train := self._train(number)).is_file():
@@ -122,7 +133,7 @@ class Steps:
         """To the labels of this round and those before."""
         path = self.folder.round(number) / f"{self.config.name}.json"
         if not path.is_file():
-            data = [train for k in range(1, number + 1) if (train := self._train(k)).is_file()]
+            data = self._data(number)
             groups = {atoms.info["group"] for train in data for atoms in read_frames(train)}
             config = self._fit_config(number, data, sorted(groups))
             progress = self.folder.progress if config.regressor["type"] in TRAINED else None
@@ -145,16 +156,17 @@ class Steps:
         return distinct(lowest)
 
     def _check(self, one: Found) -> list[Atoms]:
-        if not self.config.final.relax:
-            return [label(one.atoms, self.reference)]
-        limits = Limits(self.config.structures)
-        last = relax(one.atoms, self.reference, self.config.relax, limits)[-1]
-        if last.info["status"] != "relaxed":
-            last.info["problem"] = last.info["status"]
-        return [last]
+        if self.config.final.relax:
+            settings, structures = self.config.relax, self.config.structures
+            return [by_reference(one.atoms, self.reference, settings, structures)]
+        return [label(one.atoms, self.reference)]
 
     def _fit_config(self, number: int, data: list[Path], groups: list[str]) -> FitConfig:
         return self.config.fit_config(self.folder.round(number), data, groups)
+
+    def _data(self, number: int) -> list[Path]:
+        """The files of labels up to a round."""
+        return [train for k in range(number + 1) if (train := self._train(k)).is_file()]
 
     def _train(self, number: int) -> Path:
         return self.folder.round(number) / "train.xyz"
