@@ -162,6 +162,15 @@ def test_a_search_that_is_killed_ends_with_the_same(lennard_jones, tmp_path):
     assert all(".tmp" in name for name in found.keys() - expected.keys())
 
 
+def test_two_processes_are_not_at_one_search(lennard_jones, tmp_path):
+    text, _ = lennard_jones
+    with (
+        folders.locked(tmp_path),
+        pytest.raises(InputError, match="another process is at this search"),
+    ):
+        search(parse_search(text), tmp_path, say=quiet)
+
+
 class Flaky(LennardJones):
     """Fails for some structures, in the ways that calculators do."""
 
@@ -201,6 +210,13 @@ def finished(lennard_jones, tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
     return text, tmp_path
+
+
+def test_a_calculator_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(InputError, match="ASE has no 'ljj'; did you mean 'lj'"):
+        search(parse_search(LJ.replace("CALCULATOR", "ljj")), tmp_path, say=quiet)
+    with pytest.raises(InputError, match=r"reference\.calculator: .*nothing"):
+        search(parse_search(LJ.replace("CALCULATOR", "nothing.Here")), tmp_path, say=quiet)
 
 
 def test_another_configuration_is_refused(finished):

@@ -34,7 +34,8 @@ def search(
     def say(line: str) -> None:
         warning = line.startswith("warning: ")
         if warning or not quiet:
-            console = stderr if warning else stdout
+            # In a terminal the bars are on stderr, and only that console prints above them.
+            console = stderr if warning or stderr.is_terminal else stdout
             style = "yellow" if warning else None
             console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 

@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from mlpot.files import write_atomic
 from mlpot.search.config import SearchConfig, load_search, parse_search
-from mlpot.search.folder import Folder
+from mlpot.search.folder import Folder, locked
 from mlpot.search.rank import Found, distinct, ranked, relaxed
 from mlpot.search.report import RoundReport, report_of, write_report
 from mlpot.search.steps import Say, Steps
@@ -43,10 +43,15 @@ def search(
     in.  say: prints a line for the user.
     Each finished step is a file in the folder.  The same configuration gives the same bytes (but
     for the times in the logs of fits), however often it is interrupted.
-    Raises InputError for mistakes in the configuration, a folder that holds another search, and
-    where no structure of the first round gets a label.
+    Raises InputError for mistakes in the configuration, a folder that holds another search or that
+    another process is at, and where no structure of the first round gets a label.
     """
     output = output or config.output_folder
+    with locked(output):
+        return _search(config, output, progress, say)
+
+
+def _search(config: SearchConfig, output: Path, progress: Progress | None, say: Say) -> Result:
     folder = Folder(output, config, progress)
     steps = Steps(config, folder, say)
     model, reports = None, []

@@ -198,7 +198,7 @@ class SearchConfig(Strict):
         if rule == "range" and self.fit.descriptor["type"] == "none":
             raise ValueError("select.rule: range needs a descriptor; take d_optimal")
         if rule == "d_optimal" and (kind in TRAINED or self.fit.pooling == "structure"):
-            raise ValueError("select.rule: d_optimal is for linear and quadratic regressors")
+            raise ValueError("select.rule: d_optimal is for linear and quadratic models of atoms")
         if rule == "d_optimal" and self.fit.active_set == "none":
             raise ValueError("select.rule: d_optimal needs an active set; leave fit.active_set out")
         for group in self.fit.weights.groups:
@@ -227,7 +227,7 @@ class SearchConfig(Strict):
         if self.select.rule == "d_optimal" and self.fit.active_set == "auto":
             rows = "structures" if self.fit.descriptor["type"] == "none" else "atoms"
             settings["active_set"] = rows
-        return FitConfig(
+        config = FitConfig(
             **settings,
             name=self.name,
             elements=self.structures.symbols,
@@ -235,6 +235,8 @@ class SearchConfig(Strict):
             seed=self.seed,
             output=str(folder.absolute()),
         )
+        config._where = f"{self._where}: fit"
+        return config
 
 
 def load_search(path: str | Path) -> SearchConfig:

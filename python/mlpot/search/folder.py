@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,15 +27,29 @@ SAVE = 10.0  # s between two writings of a piece of work that is under way
 LATER = ("rounds", "final")  # may change: what rounds did stays right
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """The folder is made, and is this process' alone.  InputError where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise InputError(f"{path}: cannot make this folder: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{path}: another process is at this search") from None
+        yield
+    finally:
+        os.close(handle)
+
+
 class Folder:
-    """Of one search.  Raises InputError where it holds another one or cannot be made."""
+    """Of one search.  Raises InputError where it holds another one."""
 
     def __init__(self, path: Path, config: SearchConfig, progress: Progress | None = None) -> None:
         self.path, self.rounds, self.progress = path, config.rounds, progress
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{path}: cannot make this folder: {error.strerror}") from None
         claim(path, config.model_dump(mode="json", exclude={"output"}))
 
     def name(self, number: int) -> str:
@@ -111,9 +128,9 @@ def claim(path: Path, given: dict[str, Any]) -> None:
         changes = _changes(_read(known), given)
         if not changes:
             return
-        if not any(path.glob("round-*/labelled*.xyz")):
-            for stale in [*path.glob("round-*/candidates*.xyz"), *path.glob("round-0/*.xyz")]:
-                stale.unlink()
+        if not any(labels.stat().st_size for labels in path.glob("round-*/labelled*.xyz")):
+            for stale in path.glob("round-*"):
+                shutil.rmtree(stale)
         elif all(key.split(".")[0] in LATER for key, _, _ in changes):
             shutil.rmtree(path / "ranking", ignore_errors=True)
         else:

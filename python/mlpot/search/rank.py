@@ -100,11 +100,11 @@ def space_group(atoms: Atoms, tolerance: float = 0.1) -> str:
         return ""
     cell = atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers
     with warnings.catch_warnings():
-        # spglib is between two ways of saying that it found none: None and its own exception.
+        # spglib is on its way from None to an exception of its own where it finds none.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
             return spglib.get_spacegroup(cell, symprec=tolerance) or ""
-        except RuntimeError:
+        except Exception:
             return ""
 
 

@@ -47,7 +47,7 @@ def label(atoms: Atoms, calculator: BaseCalculator) -> Atoms:
     return attempt(atoms, work)
 
 
-def relaxed(
+def label_relaxed(
     atoms: Atoms, calculator: BaseCalculator, settings: Relax, structures: Structures
 ) -> Atoms:
     """The same after a relaxation by the calculator itself."""

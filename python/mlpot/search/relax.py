@@ -102,8 +102,8 @@ def _descent(
 
 def _snapshot(atoms: Atoms, pressure: float, step: int) -> Atoms:
     found = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-    known = labels(atoms)
-    with_labels(found, float(known.energy), np.array(known.forces), known.stress)
+    energy, forces = float(atoms.get_potential_energy()), atoms.get_forces()
+    with_labels(found, energy, forces, atoms.get_stress(voigt=False))
     found.info = {**atoms.info, "step": step, "enthalpy": enthalpy(found, pressure)}
     return found
 

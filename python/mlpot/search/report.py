@@ -155,6 +155,7 @@ def figure(found: Sequence[Found], rounds: Sequence[RoundReport], name: str) -> 
         parity.plot(ends, ends, color="0.3", linewidth=0.8, zorder=0)
         parity.scatter(*known.T, s=16, color=COLOURS[0])
     parity.set(title="Verified structures", xlabel="reference (eV/atom)", ylabel="potential")
+    parity.locator_params(nbins=5)
     heights, times = [1e3 * one.above_hull for one in found], [one.times for one in found]
     spread.hist(heights, bins=30, weights=times, color=COLOURS[2])
     spread.set(title="Relaxed structures", xlabel="above the hull (meV/atom)", ylabel="how many")

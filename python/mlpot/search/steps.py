@@ -21,8 +21,7 @@ from mlpot.model import Model
 from mlpot.search.config import GROUPS, SearchConfig
 from mlpot.search.folder import Folder, read_frames
 from mlpot.search.rank import Found, distinct, relaxed
-from mlpot.search.reference import calculator_of, label
-from mlpot.search.reference import relaxed as by_reference
+from mlpot.search.reference import calculator_of, label, label_relaxed
 from mlpot.search.relax import Limits, enthalpy, relax
 from mlpot.select import select
 
@@ -158,7 +157,7 @@ class Steps:
     def _check(self, one: Found) -> list[Atoms]:
         if self.config.final.relax:
             settings, structures = self.config.relax, self.config.structures
-            return [by_reference(one.atoms, self.reference, settings, structures)]
+            return [label_relaxed(one.atoms, self.reference, settings, structures)]
         return [label(one.atoms, self.reference)]
 
     def _fit_config(self, number: int, data: list[Path], groups: list[str]) -> FitConfig:
