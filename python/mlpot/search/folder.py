@@ -96,6 +96,17 @@ class Folder:
         part.unlink(missing_ok=True)
         return read_frames(path)
 
+    @contextmanager
+    def bars(self, shown: bool) -> Iterator[Progress | None]:
+        """The progress, where there is one to be shown; bars that are added to it go at the end."""
+        if self.progress is None or not shown:
+            yield None
+            return
+        before = set(self.progress.task_ids)
+        yield self.progress
+        for task in set(self.progress.task_ids) - before:
+            self.progress.remove_task(task)
+
     def _shown(self, numbers: range, total: int, title: str) -> Iterator[int]:
         if self.progress is None:
             yield from numbers

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from mlpot.figures import COLOURS, new_figure, png
@@ -124,7 +125,8 @@ def write_report(
 
 def table(found: Sequence[Found], most: int = 20) -> Table:
     """The lowest of the structures."""
-    shown = Table(title=f"{len(found)} different structures" + _up_to(most, len(found)))
+    title = f"{len(found)} different structures" + _up_to(most, len(found))
+    shown = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for head in ("formula", "atoms", "space group"):
         shown.add_column(head, justify="right" if head == "atoms" else "left")
     for head in ("potential", "reference", "above hull", "volume", "found"):

@@ -135,9 +135,10 @@ class Steps:
             data = self._data(number)
             groups = {atoms.info["group"] for train in data for atoms in read_frames(train)}
             config = self._fit_config(number, data, sorted(groups))
-            progress = self.folder.progress if config.regressor["type"] in TRAINED else None
-            # A training that was interrupted goes on; none but its own can be in this folder.
-            for text in fit(config, progress, resume=True).warnings:
+            with self.folder.bars(config.regressor["type"] in TRAINED) as progress:
+                # One that was interrupted goes on; none but its own can be in this folder.
+                result = fit(config, progress, resume=True)
+            for text in result.warnings:
                 self.say(f"warning: round {number}: {text}")
         return Model.load(path)
 
