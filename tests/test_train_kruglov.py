@@ -149,6 +149,24 @@ def test_the_pair_term_alone_is_the_least_squares_fit(folder, pair):
     assert np.linalg.cond(rows) < 1e3
 
 
+def test_a_silent_network_keeps_the_radial_functions_of_its_moments(folder):
+    text = CONFIG.format(pooling="atom") + PAIR
+    moments = "{type: moments, level: 6, r_cut: 4.4, n_chebyshev: 4}"
+    settings = parse_config(
+        text.replace("{type: kruglov, r_cut: 4.4, eta: [0.05], zeta: [2]}", moments), "x", folder
+    )
+    train = io.read(folder / "train.xyz")
+    model, _ = start_model(settings, train.report.elements, train)
+    model, everything = prepared(model, train, settings), np.arange(len(train))
+    block = PairBlock(model, train, settings)
+    loss = training_set(model, train, settings, block).loss
+    start = block.append(initial(model, [3]), loss, everything)
+    radial = np.ravel(model.data["descriptor"]["radial"])
+    assert np.array_equal(start[: -block.n][-radial.size :], radial)
+    alone = squared_errors(block.model(start[-block.n :]), train.frames)
+    assert loss(start, everything)[0] == pytest.approx(alone, rel=1e-9)
+
+
 def test_measures_say_what_the_pair_term_explains(folder):
     _, train, model, block, loss = beside(folder)
     z = block.append(initial(model, [3]), loss, np.arange(len(train)))[-block.n :]

@@ -98,11 +98,13 @@ class PairBlock:
 
         The network's last layer is 0, so that it says nothing yet.
         """
+        silent = np.concatenate([network, np.zeros(self.n)])
         regressor = self._model.data["regressor"]
         n_last = 1 + [self._model.potential().n_features, *regressor["layers"]][-1]
-        networks = network.reshape(len(regressor["coefficients"]), -1).copy()
-        networks[:, -n_last:] = 0.0
-        silent = np.concatenate([networks.ravel(), np.zeros(self.n)])
+        stop = 0
+        for weights in regressor["coefficients"]:  # the descriptor's parameters come after them
+            stop += len(weights)
+            silent[stop - n_last : stop] = 0.0
         _, gradient = loss(silent, indices)
         silent[-self.n :] = self.minimiser(indices)(np.zeros(self.n), gradient[-self.n :])
         return silent
