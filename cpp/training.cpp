@@ -4,6 +4,7 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 
 namespace mlpot {
@@ -40,7 +41,7 @@ void TrainingSet::pool(Structure& s, const NeighborList& list) {
   const std::vector<double> zeros(engine.n_trained(), 0.0);
   const int n = engine.n_features();
   engine.set_parameters(zeros.data());
-  s.fixed = predict(engine, list, s.n_atoms);
+  s.fixed = mlpot::predict(engine, list, s.n_atoms);
   s.q.assign(n, 0.0);
   if (s.has_forces()) s.by_x.assign(3 * s.n_atoms * n, 0.0);
   if (s.has_stress()) s.by_strain.assign(9 * n, 0.0);
@@ -132,7 +133,7 @@ void TrainingSet::add_linear_gradient(const Structure& s, const Residuals& r,
 double TrainingSet::add_loss(Engine& engine, const Structure& s, const double* parameters,
                              double* gradient) const {
   const NeighborList& list = *s.list;
-  Prediction p = predict(engine, list, s.n_atoms);
+  Prediction p = mlpot::predict(engine, list, s.n_atoms);
   if (n_linear_ > 0) add_linear(s, parameters, p);
   const Residuals r = compare(s, p);
   if (n_linear_ > 0) add_linear_gradient(s, r, gradient);
@@ -203,6 +204,20 @@ double TrainingSet::loss(const double* parameters, const std::vector<int>& indic
     for (int w = 0; w < n_w; w++) gradient[w] += gradients[chunk][w];
   }
   return total;
+}
+
+std::vector<Prediction> TrainingSet::predict(const double* parameters,
+                                             const std::vector<int>& indices) {
+  if (workers_[0]->engine().pooled())
+    throw std::invalid_argument("predictions are not for pooled features");
+  for (const auto& worker : workers_) worker->engine().set_parameters(parameters);
+  std::vector<Prediction> predictions(indices.size());
+  in_parallel(static_cast<int>(indices.size()), [&](Engine& engine, int k) {
+    const Structure& s = structures_[indices[k]];
+    predictions[k] = mlpot::predict(engine, *s.list, s.n_atoms);
+    if (n_linear_ > 0) add_linear(s, parameters, predictions[k]);
+  });
+  return predictions;
 }
 
 }  // namespace mlpot

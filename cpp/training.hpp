@@ -41,6 +41,8 @@ class TrainingSet {
   // sum over the structures of  w_E^2 (dE/N)^2 + w_F^2 |dF|^2 + w_S^2 |d stress|^2 (six
   // components). gradient: [n_parameters]. The sums have one order, whatever the number of threads.
   double loss(const double* parameters, const std::vector<int>& indices, double* gradient);
+  // Not of structures whose features are pooled, which have no neighbours any more.
+  std::vector<Prediction> predict(const double* parameters, const std::vector<int>& indices);
 
  private:
   struct Structure {

@@ -318,6 +318,21 @@ py::tuple training_loss(TrainingSet& set, const Doubles& parameters,
   return py::make_tuple(loss, gradient);
 }
 
+py::list training_predict(TrainingSet& set, const Doubles& parameters,
+                          const std::optional<std::vector<int>>& given) {
+  require(parameters.size() == set.n_parameters(), "parameters: wrong length");
+  const std::vector<int> indices = checked_indices(set, given);
+  const double* from = parameters.data();
+  std::vector<Prediction> predictions;
+  {
+    py::gil_scoped_release release;
+    predictions = set.predict(from, indices);
+  }
+  py::list list;
+  for (const Prediction& p : predictions) list.append(as_dict(p));
+  return list;
+}
+
 // An engine with the blocks' defaults and coefficients of zero, to ask for sizes.
 template <class Ask>
 auto with_blocks(const std::string& descriptor, const std::string& regressor, int n_species,
@@ -488,5 +503,7 @@ PYBIND11_MODULE(_core, m) {
            "(n, 3, m) and dE_dstrain (3, 3, m) by m more parameters, the same for all structures.")
       .def("loss", &training_loss, "parameters"_a, "indices"_a = py::none(),
            "(loss, gradient) over the structures: sum of w_E^2 (dE/N)^2 + w_F^2 |dF|^2 +\n"
-           "w_S^2 |d stress|^2 with six stress components.");
+           "w_S^2 |d stress|^2 with six stress components.")
+      .def("predict", &training_predict, "parameters"_a, "indices"_a = py::none(),
+           "List of dicts as of Potential.evaluate(); not where features are pooled.");
 }
