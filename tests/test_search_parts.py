@@ -1,5 +1,8 @@
 """Parts of a search: its configuration, relaxations that run away, copies, the convex hull."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from ase.build import bulk, make_supercell
@@ -69,6 +72,19 @@ def test_the_example_is_valid_and_says_the_keys():
     assert config.structures.symbols == ["Al", "Ni"]
     for block in (config, config.structures, config.select, config.relax, config.final):
         assert all(f"{key}:" in text for key in type(block).model_fields)
+
+
+def test_the_blocks_of_the_documentation_are_valid():
+    text = (Path(__file__).parents[1] / "docs" / "search.md").read_text()
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    example = example_config("search")
+    for block in blocks:
+        for key in re.findall(r"^(\w+):", block, flags=re.MULTILINE):
+            example = re.sub(rf"^{key}:.*\n(?: .*\n)*", "", example, flags=re.MULTILINE)
+        example += block
+    config = parse_search(example)
+    assert config.first == 0 and config.fit.regressor == {"type": "quadratic"}
 
 
 def test_a_relaxation_ends_at_the_minimum_of_the_enthalpy():

@@ -5,9 +5,12 @@ and their fingerprints (mlpot.order: distances of all pairs of elements) are wit
 cosine distance (1 - cos)/2.  The fingerprint does not depend on the choice of the cell nor on how
 often it is repeated, so that a crystal found in 2 and in 8 atoms is one; comparing lattices or
 space groups would depend on both, and on a tolerance for each.  It is taken at one volume an atom,
-as what a relaxation leaves undone is mostly that.  Measured on 120 random cells of NiAl relaxed to
-0.05 eV/Å: distances of the same crystal are below 0.006; those of different ones of equal energy,
-where there were any, above 0.009.
+as what a relaxation leaves undone is mostly that.
+
+Measured on 120 random cells of NiAl relaxed to 0.05 eV/Å: distances of the same crystal are below
+0.006; those of different ones of equal energy, where there were any, above 0.009.  Of 60 others,
+with as many atoms, 59 pairs are the same by this rule; ASE's SymmetryEquivalenceCheck finds 39 of
+them (the rest have other reduced cells) and none beside them.
 """
 
 from __future__ import annotations
