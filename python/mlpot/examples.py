@@ -213,5 +213,5 @@ final:                        # the ranking
   verify: 10                  # of the lowest, by the reference
   relax: true                 # which relaxes them; false: it takes them as the potential has them
 seed: 0                       # of all that is random
-output: NiAl                  # folder
+output: NiAl                  # folder; default: the name
 """

@@ -188,7 +188,7 @@ class SearchConfig(Strict):
     relax: Relax = Relax()
     final: Final = Final()
     seed: Annotated[int, Field(ge=0)] = 0
-    output: str = "."
+    output: str | None = None  # default: the name
 
     @model_validator(mode="after")
     def _fits(self) -> SearchConfig:
@@ -212,7 +212,7 @@ class SearchConfig(Strict):
 
     @property
     def output_folder(self) -> Path:
-        return self._folder / self.output
+        return self._folder / (self.output or self.name)
 
     @property
     def files(self) -> list[Path]:

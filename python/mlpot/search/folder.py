@@ -131,8 +131,8 @@ def read_frames(path: Path) -> list[Atoms]:
 def claim(path: Path, given: dict[str, Any]) -> None:
     """Make the folder that of the search with this configuration.
 
-    It may be another one's as long as that has not asked for a label, or if only LATER differs:
-    what that search did and is no longer right is removed.  InputError for any other search.
+    It may be another one's as long as that has no labels, which is then removed; or if only LATER
+    differs, whose ranking is set aside.  InputError for any other search.
     """
     known = path / "search.json"
     if known.is_file():
@@ -143,7 +143,7 @@ def claim(path: Path, given: dict[str, Any]) -> None:
             for stale in path.glob("round-*"):
                 shutil.rmtree(stale)
         elif all(key.split(".")[0] in LATER for key, _, _ in changes):
-            shutil.rmtree(path / "ranking", ignore_errors=True)
+            _set_aside(path / "ranking")
         else:
             key, there, here = next(c for c in changes if c[0].split(".")[0] not in LATER)
             raise InputError(
@@ -153,6 +153,15 @@ def claim(path: Path, given: dict[str, Any]) -> None:
     elif any(path.glob("round-*")):
         raise InputError(f"{path}: holds rounds but no search.json; give another output")
     write_atomic(known, json.dumps(given, indent=1) + "\n")
+
+
+def _set_aside(folder: Path) -> None:
+    """ranking becomes ranking-1, or what is free: what the reference computed is not lost."""
+    number = 1
+    while (other := folder.with_name(f"{folder.name}-{number}")).exists():
+        number += 1
+    if folder.exists():
+        folder.rename(other)
 
 
 def _read(known: Path) -> dict[str, Any]:
