@@ -58,9 +58,7 @@ class Folder:
 
     def round(self, number: int) -> Path:
         """The folder of a round."""
-        folder = self.path / self.name(number).replace(" ", "-")
-        folder.mkdir(exist_ok=True)
-        return folder
+        return self.path / self.name(number).replace(" ", "-")
 
     def frames(
         self,
@@ -74,6 +72,7 @@ class Folder:
         What was done is saved every few seconds and when the run is interrupted, so that only the
         job under way is lost.  info["job"] is the number of the job a structure comes from.
         """
+        path.parent.mkdir(exist_ok=True)
         part = path.with_suffix(".part.xyz")
         if path.is_file():
             part.unlink(missing_ok=True)

@@ -68,6 +68,7 @@ class Steps:
             frames = io.read(self.config.files, elements=self.elements).frames
             for atoms in frames:
                 atoms.info = {"label": atoms.info["source"], "group": "given"}
+            train.parent.mkdir(exist_ok=True)
             write(frames, train)
         return read_frames(train) if train.is_file() else []
 
