@@ -97,16 +97,20 @@ int PairTable::find_near(const Neighborhood& all, int i, const int* table_of) {
     near_.table.resize(most);
   }
   const double x = all.x[3 * i], y = all.x[3 * i + 1], z = all.x[3 * i + 2];
-  double *dx = near_.d[0].data(), *dy = near_.d[1].data(), *dz = near_.d[2].data();
+  double *dx = near_.d[0].data(), *dy = near_.d[1].data(), *dz = near_.d[2].data(),
+         *r2 = near_.r2.data();
+  int* table = near_.table.data();
   int n = 0;
   for (std::size_t m = 0; m < most; m++) {
     const int j = all.neighbors[i][m] & all.neighbor_mask, b = all.species_of_type[all.type[j]];
-    dx[n] = all.x[3 * j] - x;
-    dy[n] = all.x[3 * j + 1] - y;
-    dz[n] = all.x[3 * j + 2] - z;
-    near_.r2[n] = dx[n] * dx[n] + dy[n] * dy[n] + dz[n] * dz[n];
-    near_.table[n] = table_of[b < 0 ? 0 : b];
-    n += near_.r2[n] < cut && b >= 0;
+    const double d[3] = {all.x[3 * j] - x, all.x[3 * j + 1] - y, all.x[3 * j + 2] - z};
+    const double squared = d[0] * d[0] + d[1] * d[1] + d[2] * d[2];  // not read back from memory
+    dx[n] = d[0];
+    dy[n] = d[1];
+    dz[n] = d[2];
+    r2[n] = squared;
+    table[n] = table_of[b < 0 ? 0 : b];
+    n += (squared < cut) & (b >= 0);
   }
   return n;
 }
