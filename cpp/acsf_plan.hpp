@@ -7,16 +7,18 @@
 
 MLPOT_BEGIN_KERNELS
 
-// t = exp(-eta (r - r_s)^2) f_c(r) for n etas. Where eta is a small multiple of the first, t is a
-// power of the first's exponential.
+// t = exp(-eta (r - r_s)^2) f_c(r) for n etas. Where eta is a small multiple of the first, its
+// exponential is a power of the first's, and a product of two others' where they fit.
 struct RadialSet {
   double r_s, r_cut;
   int n, etas;  // etas: where they begin
+  int n_exps;   // exponentials that are no power of the first
 };
 
 struct Eta {
   double value;
-  int multiple;  // of the first, 0: not a whole one
+  int multiple;       // of the first, 0: not a whole one
+  int first, second;  // of the set, whose multiples add up to this one; -1: there are none
 };
 
 struct RadialGroup {
@@ -25,11 +27,11 @@ struct RadialGroup {
   int features;  // where they begin: [n]
 };
 
-// A = (1 + lambda cos)^zeta; at: the place of this power among those of both signs, forward;
-// below: that of the power zeta - 1, backward.
+// A = (1 + lambda cos)^zeta: the place of this power among those of both signs, forward; backward,
+// its place and that of the power zeta - 1.
 struct Shape {
   int zeta, sign;  // sign: 0 for lambda -1, 1 for +1
-  int at, below;
+  int forward, backward, below;
   double slope, norm;  // lambda zeta, 2^(1 - zeta)
 };
 
@@ -44,7 +46,7 @@ struct AngularGroup {
   RadialSet parts;
   int n_shape, shapes, features;  // where they begin; features: [n_eta][n_shape], -1: not wanted
   int end_shape[2];               // of either sign, -1 first
-  PowerPlan forward, backward;    // powers zeta, zeta - 1
+  PowerPlan forward, backward;    // powers zeta, and those with zeta - 1
 };
 
 struct PowerStep {  // power[k] = power[first] * power[second], power[0] = 1, power[1] = base
@@ -93,7 +95,8 @@ class SymmetryFunctionPlan {
       if (grouped[f]) continue;
       const double* head = table.begin() + 5 * f;
       const int center = static_cast<int>(head[0]), neighbor = static_cast<int>(head[1]);
-      RadialGroup group = {center, neighbor, {head[3], head[4], 0, etas.used()}, features.used()};
+      RadialGroup group = {
+          center, neighbor, {head[3], head[4], 0, etas.used(), 0}, features.used()};
       for (int g = f; g < n; g++) {
         const double* row = table.begin() + 5 * g;
         const bool same =
@@ -145,7 +148,7 @@ class SymmetryFunctionPlan {
                           static_cast<int>(head[1]),
                           static_cast<int>(head[2]),
                           head[8] == 1.0,
-                          {head[6], head[7], 0, etas.used()},
+                          {head[6], head[7], 0, etas.used(), 0},
                           0,
                           shapes.used(),
                           features.used(),
@@ -159,13 +162,13 @@ class SymmetryFunctionPlan {
         if (eta_of(group, row[3]) < 0) push_eta(group.parts, row[3]);
         if (shape_of(group, row[4], row[5]) >= 0) continue;
         const int zeta = static_cast<int>(row[5]);
-        shapes.push({zeta, sign, 0, 0, row[4] * zeta, __builtin_ldexp(1.0, 1 - zeta)});
+        shapes.push({zeta, sign, 0, 0, 0, row[4] * zeta, __builtin_ldexp(1.0, 1 - zeta)});
         group.n_shape++;
       }
       group.end_shape[sign] = group.n_shape;
     }
-    group.forward = plan_powers(block, group, 0, &Shape::at);
-    group.backward = plan_powers(block, group, -1, &Shape::below);
+    group.forward = plan_powers(block, group, &Shape::forward, nullptr);
+    group.backward = plan_powers(block, group, &Shape::backward, &Shape::below);
     for (int k = 0; k < group.parts.n * group.n_shape; k++) features.push(-1);
     for (int g = f; g < n; g++) {
       const double* row = table.begin() + 9 * g;
@@ -195,17 +198,27 @@ class SymmetryFunctionPlan {
     const double ratio = first > 0.0 ? eta / first : 0.0;
     const int nearest = ratio < 17.0 ? static_cast<int>(ratio + 0.5) : 0;
     const bool whole = nearest > 0 && __builtin_fabs(ratio - nearest) <= 4e-16 * nearest;
-    etas.push({eta, whole ? nearest : 0});
+    Eta next = {eta, whole ? nearest : 0, -1, -1};
+    for (int i = 0; i < parts.n; i++)
+      for (int k = 0; k <= i; k++) {
+        const int a = etas[parts.etas + i].multiple, b = etas[parts.etas + k].multiple;
+        if (whole && a > 0 && b > 0 && a + b == nearest) next.first = i, next.second = k;
+      }
+    etas.push(next);
     parts.n++;
+    parts.n_exps += parts.n == 1 || !whole;
   }
 
-  // Powers zeta + shift of all shapes; place: where each shape has the place of its own.
-  PowerPlan plan_powers(Block& block, const AngularGroup& group, int shift, int Shape::* place) {
+  // Powers zeta and zeta - 1 of all shapes; where each shape has the places of its own, or null.
+  PowerPlan plan_powers(Block& block, const AngularGroup& group, int Shape::* place,
+                        int Shape::* below) {
     int exponents[max_powers] = {0, 1}, n = 2;
     PowerPlan plan = {steps.used(), 0};
     for (int a = 0; a < group.n_shape; a++) {
       Shape& shape = shapes[group.shapes + a];
-      shape.*place = shape.sign * max_powers + make_power(block, shape.zeta + shift, exponents, n);
+      const int first = shape.sign * max_powers;
+      if (below) shape.*below = first + make_power(block, shape.zeta - 1, exponents, n);
+      shape.*place = first + make_power(block, shape.zeta, exponents, n);
     }
     plan.n_powers = n;
     return plan;
@@ -222,8 +235,13 @@ class SymmetryFunctionPlan {
           exponents[n] = exponent;
           return n++;
         }
-    make_power(block, exponent / 2, exponents, n);
-    make_power(block, exponent - exponent / 2, exponents, n);
+    int part = exponent / 2;  // and what an odd exponent has beyond a known one, doubled
+    for (int i = 1; exponent % 2 && i < n; i++)
+      for (int k = 1; k < n; k++)
+        for (int twice = 2 * exponents[k]; twice <= exponent - exponents[i]; twice *= 2)
+          if (twice == exponent - exponents[i]) part = twice;
+    make_power(block, part, exponents, n);
+    make_power(block, exponent - part, exponents, n);
     return make_power(block, exponent, exponents, n);
   }
 

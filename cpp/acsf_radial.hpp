@@ -43,36 +43,44 @@ class RadialParts {
     slope = over(slope, f);
   }
 
-  // Of a chunk of squared distances: (r - r_s)^2, (r - r_s)/r, f_c and d ln f_c/d(r^2).
-  void of_squares(const RadialSet& set, const Real* squared, Real* s, Real* ratio, Real* f,
-                  Real* slope) const {
+  // Of a squared distance: (r - r_s)^2, (r - r_s)/r, f_c and df_c/d(r^2).
+  void of_square(const RadialSet& set, Real squared, Real& s, Real& ratio, Real& f,
+                 Real& slope) const {
     if (cutoff_ == cosine && inner_ == 0.0 && set.r_s == 0.0) {  // without a square root
-      for (int i = 0; i < chunk; i++) {
-        s[i] = squared[i];
-        ratio[i] = Real(1.0);
-        cosine_cutoff_of_square(squared[i], set.r_cut * set.r_cut, f[i], slope[i]);
-        slope[i] = over(slope[i], f[i]);
-      }
+      s = squared;
+      ratio = Real(1.0);
+      cosine_cutoff_of_square(squared, set.r_cut * set.r_cut, f, slope);
       return;
     }
-    for (int i = 0; i < chunk; i++) {
-      const Real r = sqrt(select(squared[i] > Real(1e-12), squared[i], Real(1e-12)));
-      const Real inverse = Real(1.0) / r, shifted = r - Real(set.r_s);
-      s[i] = shifted * shifted;
-      ratio[i] = shifted * inverse;
-      log_cutoff(r, set.r_cut, f[i], slope[i]);
-      slope[i] *= Real(0.5) * inverse;
-    }
+    const Real r = sqrt(select(squared > Real(1e-12), squared, Real(1e-12)));
+    const Real inverse = Real(1.0) / r, shifted = r - Real(set.r_s);
+    s = shifted * shifted;
+    ratio = shifted * inverse;
+    cutoff(r, set.r_cut, f, slope);
+    slope *= Real(0.5) * inverse;
   }
 
-  // exp(-eta s) of a chunk for each of the etas: [n_eta][chunk].
-  void gaussians(const RadialSet& set, const Eta* eta, const Real* s, Real* t) const {
-    Real first[chunk];
-    for (int i = 0; i < chunk; i++) first[i] = exp(Real(-eta[0].value) * s[i]);
-    for (int e = 0; e < set.n; e++, t += chunk) {
-      if (eta[e].multiple) raise(first, eta[e].multiple, t);
-      else
-        for (int i = 0; i < chunk; i++) t[i] = exp(Real(-eta[e].value) * s[i]);
+  // exp(-eta s) for those of the etas that are no power of the first: x[n_exps], chunk apart.
+  void exponentials(const RadialSet& set, const Eta* eta, Real s, Real* x) const {
+    *x = exp(Real(-eta[0].value) * s);
+    for (int e = 1; set.n_exps > 1 && e < set.n; e++)
+      if (!eta[e].multiple) *(x += chunk) = exp(Real(-eta[e].value) * s);
+  }
+
+  // exp(-eta s) for each of the etas, from these: [n_eta][chunk].
+  void gaussians(const RadialSet& set, const Eta* eta, const Real* x, Real* t) const {
+    const Real* first = x;
+    for (int e = 0; e < set.n; e++) {
+      Real* to = t + e * chunk;
+      if (eta[e].first >= 0) {
+        const Real *a = t + eta[e].first * chunk, *b = t + eta[e].second * chunk;
+        for (int i = 0; i < chunk; i++) to[i] = a[i] * b[i];
+      } else if (e > 0 && eta[e].multiple) {
+        raise(first, eta[e].multiple, to);
+      } else {
+        for (int i = 0; i < chunk; i++) to[i] = x[i];
+        x += chunk;
+      }
     }
   }
 
@@ -129,12 +137,12 @@ class RadialGroups {
       for (int k = 0; k < env.n; k++)
         parts_.log_cutoff(env.distance[k], g.parts.r_cut, f_[k], slope_of_lnf_[k]);
     for_each_chunk(g, env, [&](int k, int n, Real* t) {
-      Real s[chunk];
+      Real* x = exps_.grow(g.parts.n_exps * chunk);
       for (int i = 0; i < chunk; i++) {
         const Real d = env.distance[i < n ? k + i : k] - Real(g.parts.r_s);
-        s[i] = d * d;
+        parts_.exponentials(g.parts, eta(g), d * d, x + i);
       }
-      parts_.gaussians(g.parts, eta(g), s, t);
+      parts_.gaussians(g.parts, eta(g), x, t);
       for (int e = 0; e < g.parts.n; e++) {
         Real sum(0.0);
         for (int i = 0; i < n; i++) sum += t[e * chunk + i] *= f_[k + i];
@@ -188,6 +196,7 @@ class RadialGroups {
   double known_cut_ = 0.0;
   Real *f_, *slope_of_lnf_;  // by neighbour
   Kept<Real> kept_cutoffs_, kept_t_;
+  Buffer<Real> exps_;
 };
 
 MLPOT_END_KERNELS

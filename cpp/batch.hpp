@@ -153,24 +153,25 @@ class Packing {
       const double* xj = all.x + 3 * j;
       const int s = all.species_of_type[all.type[j]];
       const double dx = xj[0] - xi[0], dy = xj[1] - xi[1], dz = xj[2] - xi[2];
-      const double squared = dx * dx + dy * dy + dz * dz;
-      if (!(squared >= closest_squared_) && s >= 0)  // or not a number
-        throw_too_close(i, j, __builtin_sqrt(squared));
       near[n] = j;
-      n += squared < cut_squared[s];
+      n += !(dx * dx + dy * dy + dz * dz >= cut_squared[s]);  // or not a number
     }
     Found* found = found_.extend(n_found_ + n) + n_found_;
-    for (int k = 0; k < n; k++) {
-      const double* xj = all.x + 3 * near[k];
-      found[k] = {{xj[0] - xi[0], xj[1] - xi[1], xj[2] - xi[2]},
-                  near[k],
-                  all.species_of_type[all.type[near[k]]]};
-    }
     int* count = counts_.begin() + n_waiting_ * n_species_;
     for (int s = 0; s < n_species_; s++) count[s] = 0;
-    for (int k = 0; k < n; k++) count[found[k].species]++;
-    waiting_[n_waiting_++] = {i, n_found_, n, count};
-    n_found_ += n;
+    int n_ours = 0;
+    for (int k = 0; k < n; k++) {
+      const double* xj = all.x + 3 * near[k];
+      const int s = all.species_of_type[all.type[near[k]]];
+      if (s < 0) continue;
+      const double d[3] = {xj[0] - xi[0], xj[1] - xi[1], xj[2] - xi[2]};
+      const double squared = d[0] * d[0] + d[1] * d[1] + d[2] * d[2];
+      if (!(squared >= closest_squared_)) throw_too_close(i, near[k], __builtin_sqrt(squared));
+      found[n_ours++] = {{d[0], d[1], d[2]}, near[k], s};
+      count[s]++;
+    }
+    waiting_[n_waiting_++] = {i, n_found_, n_ours, count};
+    n_found_ += n_ours;
   }
 
   // What was found, into the lane's slots; what is left over, at the cutoff.

@@ -10,24 +10,21 @@ MLPOT_BEGIN_KERNELS
 // function: no square root. x^2 is r2/r2_cut; exactly 0 from r_cut on.
 template <class Real>
 inline void cosine_cutoff_of_square(Real r2, double r2_cut, Real& f, Real& df_dr2) {
-  static constexpr double c[] = {1.0,  // Taylor series of cos(pi/2 sqrt(u))
-                                 -1.2337005501361697,
-                                 0.25366950790104803,
-                                 -0.02086348076335296,
-                                 9.192602748394266e-04,
-                                 -2.5202042373060607e-05,
-                                 4.710874778818172e-07,
-                                 -6.386603083791852e-09,
-                                 6.565963114979473e-11,
-                                 -5.294400200734623e-13,
-                                 3.437739179098607e-15};
-  static constexpr double dc[] = {c[1],     2 * c[2], 3 * c[3], 4 * c[4], 5 * c[5],
-                                  6 * c[6], 7 * c[7], 8 * c[8], 9 * c[9], 10 * c[10]};
-  const auto inside = r2 < Real(r2_cut);
-  const Real u = select(inside, r2, Real(r2_cut)) * Real(1.0 / r2_cut);
-  const Real root = select(inside, detail::polynomial(u, c), Real(0.0));
+  // cos(pi/2 sqrt(u)) / (1 - u), 1.1e-16 off from 0 to 1
+  static constexpr double c[] = {1.0,
+                                 -0.23370055013616783,
+                                 0.01996895776483613,
+                                 -0.000894522998138162,
+                                 2.47372750411264e-05,
+                                 -4.6476318093539006e-07,
+                                 6.318119670622831e-09,
+                                 -6.30616956165683e-11};
+  static constexpr double dc[] = {c[1], 2 * c[2], 3 * c[3], 4 * c[4], 5 * c[5], 6 * c[6], 7 * c[7]};
+  const Real u = r2 * Real(1.0 / r2_cut);
+  const Real left = select(r2 < Real(r2_cut), Real(1.0) - u, Real(0.0));  // exactly 0 outside
+  const Real ratio = detail::polynomial(u, c), root = left * ratio;
   f = root * root;
-  df_dr2 = Real(2.0 / r2_cut) * root * detail::polynomial(u, dc);
+  df_dr2 = Real(2.0 / r2_cut) * root * (left * detail::polynomial(u, dc) - ratio);
 }
 
 // The same of (r - r_min)/(r_cut - r_min): 1 below r_min. C1.

@@ -42,23 +42,6 @@ inline Dual<R> select(Mask condition, Dual<R> yes, Dual<R> no) {
 }
 
 template <class R>
-inline Dual<R> take(const Dual<R>* rows, const int* row) {
-  Dual<R> x;
-  for (int lane = 0; lane < R::width; lane++) {
-    x.value.set(lane, rows[row[lane]].value[lane]);
-    x.tangent.set(lane, rows[row[lane]].tangent[lane]);
-  }
-  return x;
-}
-template <class R>
-inline void put(Dual<R>* rows, const int* row, Dual<R> x) {
-  for (int lane = 0; lane < R::width; lane++) {
-    rows[row[lane]].value.set(lane, x.value[lane]);
-    rows[row[lane]].tangent.set(lane, x.tangent[lane]);
-  }
-}
-
-template <class R>
 inline Dual<R> sqrt(Dual<R> a) {
   const R root = sqrt(a.value);
   return {root, a.tangent / (root + root)};

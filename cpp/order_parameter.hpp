@@ -8,7 +8,8 @@
 // Below 0.5 Å, where only a core has something to say, a parabola in r^2 takes the place of 1/r^2
 // (C2), so that no core is overcome. g_b(r) is the part of a Gaussian at r, of deviation sigma,
 // that lies in bin b, from delta (b - 1) to delta b. With r = delta (b_0 + 1/2 + t) it is a
-// function of t for each bin counted from b_0: its Taylor series serves all distances.
+// function of t for each bin counted from b_0: one polynomial of a bin serves all distances. The
+// atoms of a batch are taken one by one here, and the lanes of a Real are bins of one atom.
 #pragma once
 
 #include <cmath>
@@ -17,6 +18,7 @@
 #include "block.hpp"
 #include "cutoff.hpp"
 #include "dual.hpp"
+#include "row.hpp"
 
 MLPOT_BEGIN_KERNELS
 
@@ -33,37 +35,43 @@ class OrderParameter {
       block.refuse("delta", "expected from 2 to 1000 bins in r_cut, and at most 100 in sigma");
     n_bins_ = static_cast<int>(r_cut_ / delta_ + 0.5);
     reach_ = static_cast<int>(8.0 * sigma_ / delta_) + 2;
-    n_near_ = (2 * reach_ + 1 + tile - 1) / tile * tile;
-    n_places_ = n_bins_ + 1 + n_near_;
+    n_near_ = vectors(2 * reach_ + 1);
+    n_places_ = vectors(n_bins_ + 1) + n_near_;
     make_series();
-    background_.grow(n_bins_ + 1);
-    for (int b = 1; b <= n_bins_; b++) {
-      Scalar f, df;
-      cosine_cutoff(Scalar(delta_ * (b - 0.5)), 0.0, r_cut_, f, df);
-      background_[b] = f[0];
+    background_.grow(n_places_);
+    inside_.grow(n_places_);
+    for (int i = 0; i < n_places_ * W; i++) {
+      const int b = i + 1 - reach_;
+      const bool inside = b >= 2 && b <= n_bins_;
+      Scalar f(0.0), df;
+      if (inside) cosine_cutoff(Scalar(delta_ * (b - 0.5)), 0.0, r_cut_, f, df);
+      background_[i / W].set(i % W, f[0]);
+      inside_[i / W].set(i % W, inside);
     }
-    histogram_.grow(n_species * n_places_);
-    adjoint_.grow(n_places_);
+    histogram_.grow(n_species * W * n_places_ * W);
+    stretched_.grow(n_species);
   }
 
   double r_cut() const { return r_cut_; }
 
   Real compute(const Batch<Real>& env) {
     place(env);
+    near_.grow(env.n * W * n_near_);
     const CellInfo<Real>& cell = *env.cell;
     Real sum(0.0);
     for (int s = 0; s < n_species_; s++) {
-      Real* f = histogram(s);
-      for (int i = 0; i < n_places_; i++) f[i] = Real(0.0);
-      for (int j = env.begin[s]; j < env.begin[s + 1]; j++) add_pair(j, f);
       if (cell.n_of_species[s] == 0.0) continue;
       const Real norm = density_norm(cell, s);
-      Real squares(0.0);
-      for (int b = 2; b <= n_bins_; b++) {
-        f[at(b)] = norm * f[at(b)] - Real(background_[b]);
-        squares += f[at(b)] * f[at(b)];
+      stretched_[s] = Real(0.0);
+      for (int lane = 0; lane < W; lane++) {
+        const int first = histogram(s, lane);
+        for (int i = 0; i < n_places_; i++) histogram_.write(first + i * W, Real(0.0));
+        for (int j = env.begin[s]; j < env.begin[s + 1]; j++) add_pair(j, lane, first);
+        Number sums[4];
+        subtract_background(first, spread_lane(norm, lane), sums);
+        add_to_lane(Number(cell.n_of_species[s] / cell.n_atoms) * sums[0], sum, lane);
+        add_to_lane(sums[1], stretched_[s], lane);
       }
-      sum += Real(cell.n_of_species[s] / cell.n_atoms) * squares;
     }
     width_ = Real(delta_) * exp(Real(1.0 / 3.0) * log(Real(cell.n_atoms) / cell.volume));
     return order_ = sqrt(width_ * sum);
@@ -75,20 +83,12 @@ class OrderParameter {
     Real by_volume = Real(-0.5 / 3.0) * order_;  // V dP/dV
     for (int s = 0; s < n_species_; s++) {
       if (cell.n_of_species[s] == 0.0) continue;
-      const Real* f = histogram(s);
       const Real dP_dsquares =
           Real(cell.n_of_species[s] / cell.n_atoms) * width_ / (order_ + order_);
       const Real to_pairs = dE_dP * density_norm(cell, s) * (dP_dsquares + dP_dsquares);
-      Real stretched(0.0);
-      for (int i = 0; i < n_places_; i++) adjoint_[i] = Real(0.0);
-      for (int b = 2; b <= n_bins_; b++) {
-        const Real F = f[at(b)];
-        adjoint_[at(b)] = to_pairs * F;
-        stretched += F * (F + Real(background_[b]));
-      }
-      by_volume += (dP_dsquares + dP_dsquares) * stretched;
+      by_volume += (dP_dsquares + dP_dsquares) * stretched_[s];
       for (int j = env.begin[s]; j < env.begin[s + 1]; j++) {
-        const Real along = slope(j) / env.distance[j];
+        const Real along = to_pairs * slope(j, s) / env.distance[j];
         for (int axis = 0; axis < 3; axis++) dE_dr[j][axis] += along * env.r[j][axis];
       }
     }
@@ -96,47 +96,67 @@ class OrderParameter {
   }
 
  private:
-  static constexpr int tile = 4, max_terms = 24, W = Real::width;
+  static constexpr int max_terms = 24, W = Real::width;
+  using Number = typename OneLane<Real>::Number;
 
-  int at(int bin) const { return bin - 1 + reach_; }  // its place in a histogram
-  Real* histogram(int species) { return histogram_.begin() + species * n_places_; }
+  static int vectors(int n) { return (n + W - 1) / W; }
+  // Where that of an atom begins: bin b has the place b - 1 + reach.
+  int histogram(int species, int lane) const { return (species * W + lane) * n_places_ * W; }
 
   Real density_norm(const CellInfo<Real>& cell, int s) const {
     return Real(1.0 / (4.0 * pi * delta_ * cell.n_of_species[s])) * cell.volume;
   }
 
-  // d^n/dt^n of Phi(x - h t) with Phi' = phi is -h^n He_(n-1)(x) phi(x), by Hermite polynomials.
+  // The polynomials in t of the bins from b_0 - reach on, and their derivatives.
   void make_series() {
-    const double h = delta_ / sigma_;
-    n_terms_ = 1;
-    for (double term = 1.0; term > 1e-17 && n_terms_ < max_terms; n_terms_++)
-      term *= 0.5 * h / std::sqrt(n_terms_);
-    double* c = series_.grow(n_near_ * n_terms_);
-    for (int k = 0; k < n_near_; k++, c += n_terms_) {
-      const double upper = (k - reach_ + 0.5) * h, lower = upper - h;
-      c[0] = 0.5 * (std::erfc(lower / std::sqrt(2.0)) - std::erfc(upper / std::sqrt(2.0)));
-      double factor = -1.0, he[2] = {1.0, 1.0}, before[2] = {0.0, 0.0};
-      const double x[2] = {upper, lower}, root = std::sqrt(2.0 * pi);
-      for (int n = 1; n < n_terms_; n++) {
-        factor *= h / n;
-        c[n] = factor *
-               (he[0] * std::exp(-0.5 * upper * upper) - he[1] * std::exp(-0.5 * lower * lower)) /
-               root;
-        for (int end = 0; end < 2; end++) {
-          const double next = x[end] * he[end] - (n - 1) * before[end];
-          before[end] = he[end];
-          he[end] = next;
-        }
+    series_.grow(n_near_ * max_terms);
+    slopes_.grow(n_near_ * max_terms);
+    terms_.grow(n_near_);
+    for (int k = 0; k < n_near_ * W; k++) {
+      double c[max_terms];
+      const int n = economise(c, taylor(k - reach_, c));
+      int& most = terms_[k / W];
+      most = k % W == 0 || n > most ? n : most;
+      for (int i = 0; i < max_terms; i++) {
+        series_[k / W * max_terms + i].set(k % W, i < n ? c[i] : 0.0);
+        slopes_[k / W * max_terms + i].set(k % W, i + 1 < n ? (i + 1) * c[i + 1] : 0.0);
       }
     }
-    terms_.grow(n_near_ / tile);
-    for (int k = 0; k < n_near_; k++) {  // those of a tile that count
-      const double* series = series_.begin() + k * n_terms_;
-      int n = n_terms_;
-      while (n > 2 && std::fabs(series[n - 1]) * std::pow(0.5, n - 1) < 1e-17) n--;
-      int& most = terms_[k / tile];
-      most = k % tile == 0 || n > most ? n : most;
+  }
+
+  // d^n/dt^n of Phi(x - h t) with Phi' = phi is -h^n He_(n-1)(x) phi(x), by Hermite polynomials.
+  int taylor(int bin, double* c) const {
+    const double h = delta_ / sigma_, upper = (bin + 0.5) * h, lower = upper - h;
+    const double x[2] = {upper, lower}, root = std::sqrt(2.0 * pi);
+    double factor = -1.0, he[2] = {1.0, 1.0}, before[2] = {0.0, 0.0};
+    c[0] = 0.5 * (std::erfc(lower / std::sqrt(2.0)) - std::erfc(upper / std::sqrt(2.0)));
+    for (int n = 1; n < max_terms; n++) {
+      factor *= h / n;
+      c[n] = factor *
+             (he[0] * std::exp(-0.5 * upper * upper) - he[1] * std::exp(-0.5 * lower * lower)) /
+             root;
+      for (int end = 0; end < 2; end++) {
+        const double next = x[end] * he[end] - (n - 1) * before[end];
+        before[end] = he[end];
+        he[end] = next;
+      }
     }
+    return max_terms;
+  }
+
+  // Takes multiples of Chebyshev polynomials of 2t off, as long as they are below 1e-18; returns
+  // how many terms are left of n.
+  static int economise(double* c, int n) {
+    double chebyshev[max_terms][max_terms] = {{1.0}, {0.0, 2.0}};  // by powers of t
+    for (int i = 2; i < n; i++)
+      for (int k = 0; k <= i; k++)
+        chebyshev[i][k] = (k > 0 ? 4.0 * chebyshev[i - 1][k - 1] : 0.0) - chebyshev[i - 2][k];
+    for (; n > 2; n--) {
+      const double last = c[n - 1] / chebyshev[n - 1][n - 1];
+      if (std::fabs(last) > 1e-18) break;
+      for (int k = 0; k < n; k++) c[k] -= last * chebyshev[n - 1][k];
+    }
+    return n;
   }
 
   // Weights, bins and places in them of all neighbours.
@@ -179,45 +199,68 @@ class OrderParameter {
     return x.value[lane];
   }
 
-  void add_pair(int j, Real* f) const {
-    const Real t = t_[j], weight = weight_[j];
-    for (int k = 0; k < n_near_; k += tile) {
-      const double* c = series_.begin() + k * n_terms_;
-      const int terms = terms_[k / tile];
-      Real g[tile];
-      for (int i = 0; i < tile; i++) g[i] = Real(c[i * n_terms_ + terms - 1]);
-      for (int n = terms - 2; n >= 0; n--)
-        for (int i = 0; i < tile; i++) g[i] = g[i] * t + Real(c[i * n_terms_ + n]);
-      for (int i = 0; i < tile; i++)
-        put(f + k + i, row_[j], take(f + k + i, row_[j]) + weight * g[i]);
+  // c[0] + c[1] t + ... of W bins.
+  static Real polynomial(Real t, const Pack<W>* c, int n) {
+    Real sum(c[n - 1]);
+    for (int k = n - 2; k >= 0; k--) sum = sum * t + Real(c[k]);
+    return sum;
+  }
+
+  void add_pair(int j, int lane, int first) {
+    const Real t = spread_lane(t_[j], lane), weight = spread_lane(weight_[j], lane);
+    Real* g = near_.begin() + (j * W + lane) * n_near_;
+    int at = first + row_[j][lane];
+    for (int k = 0; k < n_near_; k++, at += W) {
+      g[k] = polynomial(t, series_.begin() + k * max_terms, terms_[k]);
+      histogram_.write(at, histogram_.read(at) + weight * g[k]);
     }
   }
 
-  // dE/dr_j from the adjoint of the histogram: the series of the neighbour's bins are summed first.
-  Real slope(int j) const {
-    Real c[max_terms];
-    for (int n = 0; n < n_terms_; n++) c[n] = Real(0.0);
-    for (int k = 0; k < n_near_; k++) {
-      const Real weight = take(adjoint_.begin() + k, row_[j]);
-      const double* series = series_.begin() + k * n_terms_;
-      for (int n = 0; n < terms_[k / tile]; n++) c[n] += weight * Real(series[n]);
+  // F from a histogram; sums: of F^2 and F (F + background).
+  void subtract_background(int first, Real norm, Number* sums) {
+    Real of[4] = {Real(0.0), Real(0.0), Real(0.0), Real(0.0)};
+    for (int i = 0; i < n_places_; i++) {
+      const Real background(background_[i]);
+      const Real F = norm * histogram_.read(first + i * W) * Real(inside_[i]) - background;
+      histogram_.write(first + i * W, F);
+      of[0] += F * F;
+      of[1] += F * (F + background);
     }
-    const Real t = t_[j];
-    Real sum = c[n_terms_ - 1], by_t(0.0);
-    for (int n = n_terms_ - 2; n >= 0; n--) {
-      by_t = by_t * t + sum;
-      sum = sum * t + c[n];
+    sum_lanes_of_four(of, sums);
+  }
+
+  // d/dr_j of the sum of F^2 times half the adjoint of F.
+  Real slope(int j, int species) const {
+    Real of_value(0.0), of_slope(0.0);
+    for (int lane = 0; lane < W; lane++) {
+      const Real t = spread_lane(t_[j], lane);
+      const Real* g = near_.begin() + (j * W + lane) * n_near_;
+      int at = histogram(species, lane) + row_[j][lane];
+      Real of[4] = {Real(0.0), Real(0.0), Real(0.0), Real(0.0)};
+      for (int k = 0; k < n_near_; k++, at += W) {
+        const Real F = histogram_.read(at);
+        of[0] += F * g[k];
+        of[1] += F * polynomial(t, slopes_.begin() + k * max_terms, terms_[k] - 1);
+      }
+      Number sums[4];
+      sum_lanes_of_four(of, sums);
+      add_to_lane(sums[0], of_value, lane);
+      add_to_lane(sums[1], of_slope, lane);
     }
-    return weight_slope_[j] * sum + weight_[j] * Real(1.0 / delta_) * by_t;
+    return weight_slope_[j] * of_value + weight_[j] * Real(1.0 / delta_) * of_slope;
   }
 
   int n_species_;
   double r_cut_, sigma_, delta_;
-  int n_bins_, reach_, n_near_, n_places_, n_terms_;
-  Buffer<double> series_;                   // [n_near][n_terms]
-  Buffer<int> terms_;                       // [n_near / tile]
-  Buffer<double> background_;               // [n_bins + 1]
-  Buffer<Real> histogram_, adjoint_;        // [n_species][n_places], [n_places]
+  int n_bins_, reach_;
+  int n_near_, n_places_;                   // vectors of bins near a neighbour, of a histogram
+  Buffer<Pack<W>> series_, slopes_;         // [n_near][max_terms]
+  Buffer<int> terms_;                       // [n_near]
+  Buffer<Pack<W>> background_;              // [n_places]
+  Buffer<Pack<W>> inside_;                  // [n_places] 1 for bins that count, else 0
+  Row<Real> histogram_;                     // [n_species][lane][n_places W]
+  Buffer<Real> near_;                       // [neighbour][lane][n_near] g
+  Buffer<Real> stretched_;                  // [n_species]
   Buffer<Real> weight_, weight_slope_, t_;  // by neighbour
   Buffer<int> rows_;
   int (*row_)[W] = nullptr;  // [neighbour][lane] the bin

@@ -2,7 +2,7 @@
 //
 // Everything a kernel may do with a number is here: + - * /, comparison and select, sqrt, exp, log,
 // tanh, sincos. exp and sincos follow Cody and Waite (argument reduction by constants split in
-// parts) with the polynomials of Sun's fdlibm and the Taylor series; they are good to 2 units in
+// parts) with the polynomials of Sun's fdlibm and a minimax one; they are good to 2 units in
 // the last place for |x| < 1e5 (sincos) and -708 < x < 709 (exp, clamped beyond). log is for
 // positive numbers; tanh and log are good to 2e-16 of 1.
 #pragma once
@@ -38,7 +38,7 @@ struct Pack {
   Vector v;
 
   Pack() = default;
-  Pack(double x) : v(Vector{} + x) {}
+  Pack(double x) : v(x - Vector{}) {}  // not + 0, which changes -0 and takes an addition
   // Spelled out, so that structures of packs are copied pack by pack: compilers copy trivial ones
   // in smaller pieces, and the processor stalls when they are read back whole.
   Pack(const Pack& other) : v(other.v) {}
@@ -117,18 +117,6 @@ inline unsigned lanes_of(const Mask& mask) {
   }
 }
 
-// Lane l is that of rows[row[l]]: each lane its own row.
-template <int W>
-inline Pack<W> take(const Pack<W>* rows, const int* row) {
-  Pack<W> x;
-  for (int lane = 0; lane < W; lane++) x.set(lane, rows[row[lane]][lane]);
-  return x;
-}
-template <int W>
-inline void put(Pack<W>* rows, const int* row, Pack<W> x) {
-  for (int lane = 0; lane < W; lane++) rows[row[lane]].set(lane, x[lane]);
-}
-
 template <int W>
 inline double sum_of_lanes(Pack<W> x) {
   double sum = x[0];
@@ -191,10 +179,19 @@ inline void sincos(Pack<W> x, Pack<W>& sine, Pack<W>& cosine) {
 template <int W>
 inline Pack<W> exp(Pack<W> x) {
   using Real = Pack<W>;
-  static constexpr double taylor[] = {
-      1.0,          1.0,           1. / 2,         1. / 6,          1. / 24,
-      1. / 120,     1. / 720,      1. / 5040,      1. / 40320,      1. / 362880,
-      1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800.};
+  static constexpr double c[] = {// 1.4e-17 off for |r| < ln(2)/2
+                                 1.0,
+                                 1.0,
+                                 0.5000000000000001,
+                                 0.16666666666666669,
+                                 0.04166666666662413,
+                                 0.008333333333330062,
+                                 0.0013888888917213717,
+                                 0.00019841269863053618,
+                                 2.4801521295954376e-05,
+                                 2.7557268459997064e-06,
+                                 2.7620088445409746e-07,
+                                 2.510038549551032e-08};
   x = select(x < Real(-708.0), Real(-708.0), x);
   x = select(x > Real(709.0), Real(709.0), x);
   typename Real::Mask integer;
@@ -202,7 +199,12 @@ inline Pack<W> exp(Pack<W> x) {
   Real r = x - n * Real(6.93147180369123816490e-01);  // ln 2 in two parts
   r = r - n * Real(1.90821492927058770002e-10);
   const Real power = Real::of_bits((integer + 1023) << 52);
-  return detail::polynomial(r, taylor) * power;
+  // By Estrin's scheme: others wait for exp.
+  const Real r2 = r * r, r4 = r2 * r2;
+  const auto four = [&](int k) {
+    return (Real(c[k]) + Real(c[k + 1]) * r) + r2 * (Real(c[k + 2]) + Real(c[k + 3]) * r);
+  };
+  return (four(0) + r4 * (four(4) + r4 * four(8))) * power;
 }
 
 template <int W>

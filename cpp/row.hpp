@@ -126,7 +126,51 @@ class Row<Dual<R>> {
   Row<R> value_, tangent_;
 };
 
-// Of one lane: compared with a number, copied, spread over all, added to, the sum over all.
+// A number of one lane.
+template <class Real>
+struct OneLane {
+  using Number = Scalar;
+};
+template <class R>
+struct OneLane<Dual<R>> {
+  using Number = Dual<Scalar>;
+};
+
+// The sums over the lanes of four.
+template <int W>
+inline void sum_lanes_of_four(const Pack<W>* x, Scalar* sums) {
+#if defined(__AVX2__)
+  if constexpr (W == 4 || W == 8) {
+    __m256d four[4];
+    for (int k = 0; k < 4; k++) {
+      __m256d part[W / 4];
+      __builtin_memcpy(part, &x[k].v, sizeof part);
+      four[k] = part[0];
+      if constexpr (W == 8) four[k] = _mm256_add_pd(part[0], part[1]);
+    }
+    const __m256d ab = _mm256_hadd_pd(four[0], four[1]), cd = _mm256_hadd_pd(four[2], four[3]);
+    const __m256d sum =
+        _mm256_add_pd(_mm256_permute2f128_pd(ab, cd, 0x20), _mm256_permute2f128_pd(ab, cd, 0x31));
+    _mm256_storeu_pd(&sums[0].v, sum);
+    return;
+  }
+#endif
+  for (int k = 0; k < 4; k++) sums[k] = sum_of_lanes(x[k]);
+}
+template <class R>
+inline void sum_lanes_of_four(const Dual<R>* x, Dual<Scalar>* sums) {
+  R value[4], tangent[4];
+  Scalar of_value[4], of_tangent[4];
+  for (int k = 0; k < 4; k++) {
+    value[k] = x[k].value;
+    tangent[k] = x[k].tangent;
+  }
+  sum_lanes_of_four(value, of_value);
+  sum_lanes_of_four(tangent, of_tangent);
+  for (int k = 0; k < 4; k++) sums[k] = {of_value[k], of_tangent[k]};
+}
+
+// Of one lane: compared with a number, copied, spread over all, added to, taken.
 template <int W>
 inline bool is_below(const Pack<W>& x, int lane, double limit) {
   return x[lane] < limit;
@@ -136,12 +180,12 @@ inline void copy_lane(const Pack<W>& from, int from_lane, Pack<W>& to, int to_la
   to.set(to_lane, from[from_lane]);
 }
 template <int W>
-inline void add_lane(const Pack<W>& from, int from_lane, Pack<W>& to, int to_lane) {
-  to.set(to_lane, to[to_lane] + from[from_lane]);
+inline void add_to_lane(Scalar x, Pack<W>& to, int lane) {
+  to.set(lane, to[lane] + x.v);
 }
 template <int W>
-inline void add_sum_to_lane(Pack<W> from, Pack<W>& to, int to_lane) {
-  to.set(to_lane, to[to_lane] + sum_of_lanes(from));
+inline Scalar one_lane(const Pack<W>& x, int lane) {
+  return x[lane];
 }
 template <int W>
 inline Pack<W> spread_lane(const Pack<W>& from, int lane) {
@@ -157,14 +201,13 @@ inline void copy_lane(const Dual<R>& from, int from_lane, Dual<R>& to, int to_la
   copy_lane(from.tangent, from_lane, to.tangent, to_lane);
 }
 template <class R>
-inline void add_lane(const Dual<R>& from, int from_lane, Dual<R>& to, int to_lane) {
-  add_lane(from.value, from_lane, to.value, to_lane);
-  add_lane(from.tangent, from_lane, to.tangent, to_lane);
+inline void add_to_lane(Dual<Scalar> x, Dual<R>& to, int lane) {
+  add_to_lane(x.value, to.value, lane);
+  add_to_lane(x.tangent, to.tangent, lane);
 }
 template <class R>
-inline void add_sum_to_lane(Dual<R> from, Dual<R>& to, int to_lane) {
-  add_sum_to_lane(from.value, to.value, to_lane);
-  add_sum_to_lane(from.tangent, to.tangent, to_lane);
+inline Dual<Scalar> one_lane(const Dual<R>& x, int lane) {
+  return {one_lane(x.value, lane), one_lane(x.tangent, lane)};
 }
 template <class R>
 inline Dual<R> spread_lane(const Dual<R>& from, int lane) {
