@@ -171,16 +171,20 @@ void PairTerm::at(int a, int b, double r, double& v, double& dv_dr) const {
 }
 
 // Every pair of neighbours is met from both of its atoms: each has half of its energy, and what the
-// other one would add to its force and virial.
+// other one would add to its force and virial. Sums of atoms, then over them: one long sum of
+// numbers that repeat, as in a crystal, is always rounded to the same side.
 void PairTerm::add_neighbors(const Neighborhood& all, const Columns& columns, const int* atom_of,
                              const SumOutput& out) const {
   const int width = columns.width(), n_columns = columns.total();
   const double cut = r_cut() * r_cut();
   double value[max_power + 1], slope[max_power + 1];
+  std::vector<double> energy(n_columns), virial(out.virial ? 9 * n_columns : 0);
   for (int k = 0; k < all.n_centers; k++) {
     const int i = all.centers[k], a = all.species_of_type[all.type[i]];
     if (a < 0) continue;
     const long to = atom_of ? atom_of[i] : i;
+    std::fill(energy.begin(), energy.end(), 0.0);
+    std::fill(virial.begin(), virial.end(), 0.0);
     for (int m = 0; m < all.n_neighbors[i]; m++) {
       const int j = all.neighbors[i][m] & all.neighbor_mask;
       const int b = all.species_of_type[all.type[j]];
@@ -190,21 +194,23 @@ void PairTerm::add_neighbors(const Neighborhood& all, const Columns& columns, co
       if (b < 0 || r2 >= cut) continue;
       const int pair = species_pair(a, b, n_species_), first = columns.first(pair);
       near(columns, pair, r2, value, slope);
-      for (int c = 0; c < width; c++) out.energy[first + c] += 0.5 * value[c];
+      for (int c = 0; c < width; c++) energy[first + c] += 0.5 * value[c];
       for (int axis = 0; out.forces && axis < 3; axis++) {
         double* f = out.forces + (3 * to + axis) * n_columns + first;
         for (int c = 0; c < width; c++) f[c] += 2.0 * slope[c] * d[axis];
       }
       for (int ab = 0; out.virial && ab < 9; ab++)
         for (int c = 0; c < width; c++)
-          out.virial[ab * n_columns + first + c] -= slope[c] * d[ab / 3] * d[ab % 3];
+          virial[ab * n_columns + first + c] -= slope[c] * d[ab / 3] * d[ab % 3];
       if (out.energies) out.energies[to] += 0.5 * value[0];
       for (int v = 0; v < 9; v++) {
-        const double virial = -slope[0] * d[voigt_row[v]] * d[voigt_column[v]];
-        if (out.virials && v < 6) out.virials[6 * to + v] += virial;
-        if (out.centroid_virials) out.centroid_virials[9 * to + v] += virial;
+        const double of_pair = -slope[0] * d[voigt_row[v]] * d[voigt_column[v]];
+        if (out.virials && v < 6) out.virials[6 * to + v] += of_pair;
+        if (out.centroid_virials) out.centroid_virials[9 * to + v] += of_pair;
       }
     }
+    for (int c = 0; c < n_columns; c++) out.energy[c] += energy[c];
+    for (std::size_t c = 0; c < virial.size(); c++) out.virial[c] += virial[c];
   }
 }
 

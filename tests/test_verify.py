@@ -11,11 +11,13 @@ from mlpot.cli import app
 from mlpot.convert import convert
 from mlpot.errors import InputError
 from mlpot.lammps import LammpsCalculator, potentials_folder
+from mlpot.lattice_sums import LatticeSums
 from mlpot.model import Model
 from mlpot.verify import CHECKS, checks, choose, verify
 from mlpot.verify.contacts import wrong_contacts
 from mlpot.verify.measures import evaluate
 from mlpot.verify.nve import conservation
+from mlpot.verify.rounding import rounding_of_pairs
 from mlpot.verify.structures import crowded, crystal_of, radii_of
 
 ZBL = {"type": "zbl", "inner": 3.0, "outer": 4.0}
@@ -100,6 +102,45 @@ def test_a_field_that_is_not_of_the_atoms_is_found(molybdenum, structure):
 
     assert checks.frame(molybdenum.potential(), structure[0]) < 1e-12
     assert checks.frame(Faulty(molybdenum, field), structure[0]) > 1e-11
+
+
+@pytest.fixture(scope="module")
+def cancelling() -> Model:
+    """A pair term over the lattice whose terms are 1e5 times their sum."""
+    powers, wanted = list(range(1, 16)), 1.0
+    atoms = bulk("Mo", cubic=True)
+    sums = LatticeSums(["Mo"], powers).compute(atoms, derivatives=False).values
+    coefficients = 1e4 * np.array([1.0, -1.0] * 7 + [0.0]) / np.abs(sums)
+    coefficients[-1] = (wanted - coefficients @ sums) / sums[-1]
+    pair = {
+        "sum": "ewald",
+        "powers": powers,
+        "coefficients": [coefficients.tolist()],
+        "r_min": [0.0],
+    }
+    regressor = {"type": "linear", "coefficients": [[]]}
+    descriptor = {"type": "none"}
+    blocks = {"pair": pair, "descriptor": descriptor, "regressor": regressor}
+    return Model({"elements": ["Mo"], "E0": [0.0], **blocks})
+
+
+def test_bounds_are_on_what_exceeds_the_rounding_of_a_pair_term(cancelling, structure):
+    atoms, rounding = structure[0], rounding_of_pairs(cancelling, structure[0])
+    here = evaluate(cancelling.potential(), atoms)
+    assert 1e-10 < rounding["energy"] < 1e-8 < 1e-8 * np.abs(here["forces"]).max()
+    names = ("forces", "virial", "periodicity", "agreement", "frame", "cutoff")
+    assert [c for c in verify(cancelling, only=names) if not c.ok] == []
+    # A sum with less accuracy is found: one that is 1e-9 off.
+    sound = checks.frame(cancelling.potential(), atoms, rounding)
+
+    def off(found, positions):
+        found["energy"] += 1e-9 * positions[:, 2].sum()
+
+    assert sound < 1e-12 < checks.frame(Faulty(cancelling, off), atoms, rounding)
+
+
+def test_without_a_pair_term_nothing_is_allowed(molybdenum):
+    assert set(rounding_of_pairs(molybdenum, bulk("Mo")).values()) == {0.0}
 
 
 def test_a_step_at_the_cutoff_fails():

@@ -26,6 +26,7 @@ from mlpot.verify.in_lammps import Tallies, commands
 from mlpot.verify.measures import difference, evaluate
 from mlpot.verify.nve import conservation
 from mlpot.verify.ranks import differences
+from mlpot.verify.rounding import rounding_of_pairs
 from mlpot.verify.structures import boxed, crowded, crystal_of, radii_of
 
 __all__ = ["Check", "choose", "verify"]
@@ -119,11 +120,14 @@ class _Subject:
 
 
 def _forces(s: _Subject) -> dict:
-    return _below(("relative |F + dE/dx|", checks.forces(s.potential, s.atoms, s.step), 1e-9))
+    rounding = rounding_of_pairs(s.model, s.atoms)["energy"]
+    error = checks.forces(s.potential, s.atoms, s.step, rounding)
+    return _below(("relative |F + dE/dx|", error, 1e-9))
 
 
 def _virial(s: _Subject) -> dict:
-    error = checks.virial(s.potential, s.atoms, s.step / 5)
+    rounding = rounding_of_pairs(s.model, s.atoms)["energy"]
+    error = checks.virial(s.potential, s.atoms, s.step / 5, rounding)
     return _below(("relative |virial - dE/dstrain|", error, 1e-7))
 
 
@@ -143,11 +147,15 @@ def _periodicity(s: _Subject) -> dict:
     unit, _ = crowded(s.crystal, s.radii, seed=1)
     evaluators = [partial(evaluate, s.potential), s.lammps.evaluate]
     energy, force = checks.periodicity(evaluators, s.potential, unit, s.boundaries)
+    rounding = rounding_of_pairs(s.model, unit)
+    energy = max(energy - rounding["energy"], 0.0)
+    force = max(force - rounding["forces"], 0.0)
     return _below(("|dE| of a cell, eV", energy, 1e-11), ("|dF|, eV/Å", force, 1e-11))
 
 
 def _agreement(s: _Subject) -> dict:
-    error = difference(s.lammps.evaluate(s.atoms), evaluate(s.potential, s.atoms))
+    inside, core = s.lammps.evaluate(s.atoms), evaluate(s.potential, s.atoms)
+    error = difference(inside, core, rounding=rounding_of_pairs(s.model, s.atoms))
     return _below(("LAMMPS - Python, relative", error, 1e-11))
 
 
@@ -166,7 +174,9 @@ def _nve(s: _Subject) -> dict:
 
 
 def _frame(s: _Subject) -> dict:
-    frame, ids = checks.frame(s.potential, s.atoms), checks.gaps_in_ids(s.lammps, s.atoms)
+    rounding = rounding_of_pairs(s.model, s.atoms)
+    frame = checks.frame(s.potential, s.atoms, rounding)
+    ids = checks.gaps_in_ids(s.lammps, s.atoms)
     return _below(("frame and order, relative", frame, 1e-12), ("ids with gaps", ids, 1e-12))
 
 
@@ -176,8 +186,10 @@ def _cutoff(s: _Subject) -> dict:
     for atoms, j, along in checks.crossings(s.model.elements, s.radii, s.atoms, box):
         of_energy, of_force = checks.jump(s.potential, atoms, j, along)
         here = evaluate(s.potential, atoms)
-        energy = max(energy, of_energy - ROUNDING * abs(here["energy"]))
-        force = max(force, of_force - 10 * ROUNDING * np.abs(here["forces"]).max())
+        rounding, largest = rounding_of_pairs(s.model, atoms), np.abs(here["forces"]).max()
+        of_energy -= ROUNDING * abs(here["energy"]) + rounding["energy"]
+        of_force -= 10 * ROUNDING * largest + rounding["forces"]
+        energy, force = max(energy, of_energy), max(force, of_force)
     return _below(("jump of E, eV", energy, 1e-12), ("jump of F, eV/Å", float(force), 1e-9))
 
 

@@ -21,19 +21,20 @@ DIRECTIONS = [np.array(v) / np.linalg.norm(v) for v in product((-2, 1, 3), (-3, 
 ROOM = 1.0  # Å that an atom put on a radius must have to all others
 
 
-def forces(potential, atoms: Atoms, step: float) -> float:
-    """Relative difference of the forces and -dE/dx; step in Å."""
+def forces(potential, atoms: Atoms, step: float, rounding: float = 0.0) -> float:
+    """Relative difference of the forces and -dE/dx; step in Å, rounding of the energy in eV."""
     slopes = np.empty((len(atoms), 3))
     for i, axis in np.ndindex(slopes.shape):
         unit = np.zeros_like(slopes)
         unit[i, axis] = 1.0
         along = lambda t, u=unit: evaluate(potential, moved(atoms, t * u))["energy"]  # noqa: E731
         slopes[i, axis] = -slope(along, step)
-    return relative(evaluate(potential, atoms)["forces"], slopes)
+    return relative(evaluate(potential, atoms)["forces"], slopes, rounding / step)
 
 
-def virial(potential, atoms: Atoms, step: float) -> float:
-    """Relative difference of dE/dstrain and the slopes of the energy; step of the strain."""
+def virial(potential, atoms: Atoms, step: float, rounding: float = 0.0) -> float:
+    """Relative difference of dE/dstrain and the slopes of the energy; step of the strain, rounding
+    of the energy in eV."""
     strains = np.zeros((6, 3, 3))
     for k, (a, b) in enumerate(zip(*SIX, strict=True)):
         strains[k, a, b] += 0.5
@@ -42,7 +43,7 @@ def virial(potential, atoms: Atoms, step: float) -> float:
         slope(lambda t, s=s: evaluate(potential, deformed(atoms, t * s))["energy"], step)
         for s in strains
     ]
-    return relative(evaluate(potential, atoms)["dE_dstrain"][SIX], slopes)
+    return relative(evaluate(potential, atoms)["dE_dstrain"][SIX], slopes, rounding / step)
 
 
 def sums(potential, atoms: Atoms, lammps: Tallies) -> tuple[float, float]:
@@ -78,8 +79,9 @@ def periodicity(
     return float(energy), float(force)
 
 
-def frame(potential, atoms: Atoms) -> float:
-    """Relative change of results by rotation, inversion, mirror, permutation and translation."""
+def frame(potential, atoms: Atoms, rounding: dict[str, float] | None = None) -> float:
+    """Relative change of results by rotation, inversion, mirror, permutation and translation,
+    beyond the rounding of each."""
     here, rng = evaluate(potential, atoms), np.random.default_rng(1)
     turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     worst = 0.0
@@ -89,13 +91,13 @@ def frame(potential, atoms: Atoms) -> float:
         there = evaluate(potential, turned)
         there["forces"] = there["forces"] @ map_.T
         there["dE_dstrain"] = map_ @ there["dE_dstrain"] @ map_.T
-        worst = max(worst, difference(there, here))
+        worst = max(worst, difference(there, here, rounding=rounding))
     order = rng.permutation(len(atoms))
     expected = here | {key: here[key][order] for key in ("energies", "forces")}
-    worst = max(worst, difference(evaluate(potential, atoms[order]), expected))
+    worst = max(worst, difference(evaluate(potential, atoms[order]), expected, rounding=rounding))
     lattice = rng.integers(-2, 3, (len(atoms), 3)) @ atoms.cell.array
     shifted = [evaluate(potential, moved(atoms, shift)) for shift in ([1.234, -5.6, 7.8], lattice)]
-    return max(worst, *(difference(there, here) for there in shifted))
+    return max(worst, *(difference(there, here, rounding=rounding) for there in shifted))
 
 
 def gaps_in_ids(lammps: Tallies, atoms: Atoms) -> float:

@@ -45,11 +45,15 @@ def deformed(atoms: Atoms, strain) -> Atoms:
     return atoms
 
 
-def relative(found, truth) -> float:
-    """Largest difference, relative to the largest value."""
-    return float(np.max(np.abs(np.asarray(found) - truth)) / np.max(np.abs(truth)))
+def relative(found, truth, rounding: float = 0.0) -> float:
+    """Largest difference beyond rounding, relative to the largest value."""
+    most = np.max(np.abs(np.asarray(found) - truth))
+    return float(np.maximum(most - rounding, 0.0) / np.max(np.abs(truth)))
 
 
-def difference(found: dict, truth: dict, keys=RESULTS) -> float:
-    """The largest relative difference of any of these results."""
-    return max(relative(found[key], truth[key]) for key in keys)
+def difference(
+    found: dict, truth: dict, keys=RESULTS, rounding: dict[str, float] | None = None
+) -> float:
+    """The largest relative difference of any of these results, each beyond its rounding."""
+    allowed = rounding or dict.fromkeys(keys, 0.0)
+    return max(relative(found[key], truth[key], allowed[key]) for key in keys)

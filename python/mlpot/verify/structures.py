@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_numbers, reference_states
+from ase.build import bulk
+from ase.data import atomic_numbers, covalent_radii, reference_states
 from ase.neighborlist import neighbor_list
 
 from mlpot.errors import InputError
@@ -18,15 +19,16 @@ from mlpot.model import Model
 
 INNER = ("sinner", "dinner")  # of the bispectrum: where an inner cutoff is, and half its width
 NEAR = 4.0  # Å; as far as one looks where a sum over the lattice has no cutoff
+ANIONS = frozenset({"N", "O", "F", "S", "Cl", "Se", "Br", "Te", "I"})
 SEEDS = 60  # of crowded cells, the one of which with the clearest distances is taken
 
 
 def crystal_of(model: Model, structure: str | None) -> Atoms:
     """A cell of the model's elements, not relaxed.
 
-    structure: "bcc:Mo" or a file; default: the crystal of the first element, the others of the
-    model put on its sites in turn. Raises InputError where there is none, and for a structure with
-    other elements.
+    structure: "bcc:Mo" or a file; default: rock salt of a cation and an anion, else the crystal of
+    the first element, the others of the model put on its sites in turn. Raises InputError where
+    there is none, and for a structure with other elements.
     """
     if structure:
         atoms = parse_structure(structure)
@@ -34,6 +36,10 @@ def crystal_of(model: Model, structure: str | None) -> Atoms:
             known = ", ".join(model.elements)
             raise InputError(f"structure {structure!r}: has {others[0]}, the model only {known}")
         return atoms
+    anions = [symbol for symbol in model.elements if symbol in ANIONS]
+    if len(model.elements) == 2 and len(anions) == 1:
+        radii = covalent_radii[[atomic_numbers[symbol] for symbol in model.elements]]
+        return bulk("".join(model.elements), "rocksalt", a=2.0 * radii.sum(), cubic=True)
     symbol = model.elements[0]
     lattice = (reference_states[atomic_numbers[symbol]] or {}).get("symmetry")
     if lattice not in LATTICES:
