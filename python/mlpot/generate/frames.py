@@ -129,4 +129,6 @@ def _row_of(matrix: np.ndarray) -> str:
 
 def _value(value) -> str:
     text = value if isinstance(value, str) else str(np.asarray(value).item())
-    return text if text and all(c.isalnum() or c in ":.+-_" for c in text) else json.dumps(text)
+    if text and all(c.isalnum() or c in ":.+-_" for c in text):
+        return text
+    return json.dumps(text, ensure_ascii=False)  # readers know no escapes but of quotes
