@@ -1,8 +1,10 @@
 """The search: it finds the known crystal, goes on where it was stopped, and survives bad labels."""
 
+import errno
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -162,6 +164,29 @@ def test_a_search_that_is_killed_ends_with_the_same(lennard_jones, tmp_path):
     assert all(".tmp" in name for name in found.keys() - expected.keys())
 
 
+def test_a_folder_that_is_not_of_a_search_stays_as_it_is(tmp_path):
+    mine = {"search.json": '{"mine": 1}', "round-trip/notes": "mine"}
+    for name, content in mine.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=r"search\.json: is damaged, or not of a search"):
+        search(parse_search(LJ.replace("CALCULATOR", "lj")), tmp_path, say=quiet)
+    assert {name: (tmp_path / name).read_text() for name in mine} == mine
+
+
+def test_a_file_system_without_locks_will_do(tmp_path, monkeypatch):
+    def flock(handle, operation):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(folders.fcntl, "flock", flock)
+    code = errno.ENOSYS
+    with folders.locked(tmp_path):
+        pass
+    code = errno.EIO
+    with pytest.raises(InputError, match="cannot be locked"), folders.locked(tmp_path):
+        pass
+
+
 def test_two_processes_are_not_at_one_search(lennard_jones, tmp_path):
     text, _ = lennard_jones
     with (
@@ -177,7 +202,7 @@ class Flaky(LennardJones):
     def calculate(self, atoms=None, *arguments):
         super().calculate(atoms, *arguments)
         if len(atoms) == 2:
-            raise RuntimeError("SCF did not\nconverge")
+            raise RuntimeError('SCF did not\nconverge within 5 Å of "C:\\x = [1, 2]"')
         if len(atoms) == 3:
             self.results["energy"] = float("nan")
 
@@ -189,8 +214,8 @@ def test_failed_labels_are_told_and_left_out(tmp_path, relax):
         "verify: 3", f"verify: 8, relax: {relax}"
     )
     result = search(parse_search(text), tmp_path, say=said.append)
-    assert any("no label: SCF did not converge" in line for line in said)
-    assert any("not finite" in line for line in said)
+    assert any('no label: SCF did not converge within 5 Å of "C:\\x = [1, 2]"' in s for s in said)
+    assert any(re.search(r"^warning: [^:]*: no label: the calc.*not finite", s) for s in said)
     assert {len(atoms) for atoms in read(tmp_path / "round-1" / "train.xyz").frames} == {1}
     assert any(one.problem and one.reference is None for one in result.found)
     assert any("not verified" in line for line in said)
@@ -200,6 +225,9 @@ def test_a_round_without_labels_is_an_error(tmp_path):
     text = LJ.replace("CALCULATOR", "test_search.Flaky").replace("[1, 3]", "2")
     with pytest.raises(InputError, match="none of 12 structures got a label: SCF did not converge"):
         search(parse_search(text), tmp_path, say=quiet)
+    mended = text.replace("test_search.Flaky", "lj")
+    search(parse_search(mended), tmp_path, say=quiet)
+    assert len(read(tmp_path / "round-1" / "train.xyz")) == 12
 
 
 @pytest.fixture
@@ -213,10 +241,13 @@ def finished(lennard_jones, tmp_path):
 
 
 def test_a_calculator_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(InputError, match="ASE has no 'ljj'; did you mean 'lj'"):
-        search(parse_search(LJ.replace("CALCULATOR", "ljj")), tmp_path, say=quiet)
-    with pytest.raises(InputError, match=r"reference\.calculator: .*nothing"):
-        search(parse_search(LJ.replace("CALCULATOR", "nothing.Here")), tmp_path, say=quiet)
+    for name, message in {
+        "LJJ": "ASE has no 'LJJ'; did you mean 'lj'",
+        "nothing.Here": "nothing",
+        "builtins.dict": "builtins.dict: is not a calculator of ASE",
+    }.items():
+        with pytest.raises(InputError, match=rf"^search: reference\.calculator: .*{message}"):
+            search(parse_search(LJ.replace("CALCULATOR", name)), tmp_path, say=quiet)
 
 
 def test_another_configuration_is_refused(finished):
@@ -263,7 +294,12 @@ def test_a_mistake_can_be_mended_before_anything_is_labelled(lennard_jones, tmp_
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("eam/alloy", "eam/aloy", "LAMMPS: Unrecognized pair style"),
+        ("eam/alloy", "eam/aloy", "search.yaml: reference.lammps: LAMMPS: Unrecognized pair style"),
+        (
+            "min_distance: 2.0",
+            "min_distance: 5.0",
+            "search.yaml: structures: random structures: no",
+        ),
         ("two_j_max", "twojmax", "two_j_max"),
         ("radii: [0.5, 0.5]", "radii: [0.5]", "radii"),
     ],

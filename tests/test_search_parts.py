@@ -45,6 +45,12 @@ def argon(volume=45.0, seed=1):
         ("volume: [9, 16]", "volume: [16, 9]", "two of them in rising order"),
         ("units: [1, 2]", "units: [1, 2.5]", "whole numbers"),
         ("min_distance: 2.0", "min_distance: {Al-Ni: 2, Al-Al: 2}", "min_distance.Ni-Ni: missing"),
+        (
+            "min_distance: 2.0",
+            "min_distance: {Al-Ni: 2, Ni-Al: 2.1, Al-Al: 2, Ni-Ni: 2}",
+            "structures: min_distance.Al-Ni: given twice",
+        ),
+        ("name: NiAl", "name: report", "report.json is a file of the search; take another name"),
         ("min_distance: 2.0", "min_distnce: 2.0", "did you mean 'min_distance'"),
         ("rounds: 2", "rounds: 0", "search:11: rounds: should be greater than or equal to 1"),
         ("rounds: 2", "select: {rule: rnge}", "search:11: select.rule"),

@@ -43,7 +43,7 @@ def parse_potentials(lines: Sequence[str], elements: Sequence[str]) -> list[Lamm
 def _potential(lines: list[str], elements: list[str]) -> LammpsPotential:
     style, units = _first(lines, "pair_style"), _first(lines, "units")
     if len(style) < 2:
-        raise InputError("--lammps: begin with a pair_style, such as 'pair_style eam/alloy'")
+        raise InputError("LAMMPS commands: begin with a pair_style, such as 'pair_style eam/alloy'")
     words = [line.split() for line in lines if line.startswith("pair_coeff")]
     file = next((Path(w).name for line in words for w in line if _is_file(w)), "")
     named = next((found for line in words if (found := _elements(line))), elements)

@@ -34,6 +34,7 @@ from mlpot.lattice_sums import pairs
 from mlpot.strict import Strict, explain
 from mlpot.strict_yaml import parse_yaml
 
+OWN = ("search", "report")  # .json: of the search itself, where the potential would go
 GROUPS = ("given", "random", "relaxed")  # of training structures: data, start and way of a search
 
 
@@ -61,6 +62,18 @@ def _formula(text: str) -> str:
     if not counts or not all(n > 0 and s in chemical_symbols[1:] for s, n in counts.items()):
         raise ValueError(f"{text!r} is not a formula such as NaCl or Al2O3")
     return text
+
+
+def _check_pairs(keys: Sequence[str], symbols: list[str]) -> None:
+    """ValueError where keys such as Al-Ni are not the pairs of the elements, each once."""
+    known = {"-".join(pair) for pair in pairs(symbols)}
+    given = ["-".join(sorted(key.split("-"))) for key in keys]
+    for key in sorted(known.symmetric_difference(given)):
+        what = "no such pair" if key in given else "missing"
+        raise ValueError(f"min_distance.{key}: {what}{did_you_mean(key, known - set(given))}")
+    for key in given:
+        if given.count(key) > 1:
+            raise ValueError(f"min_distance.{key}: given twice")
 
 
 Span = Annotated[list[float], BeforeValidator(_span)]
@@ -93,11 +106,7 @@ class Structures(Strict):
             belongs = "elements" if self.formula else "formula"
             raise ValueError(f"{unused}: is for {belongs}")
         if isinstance(self.min_distance, dict):
-            known = {"-".join(pair) for pair in pairs(self.symbols)}
-            given = {"-".join(sorted(key.split("-"))) for key in self.min_distance}
-            for key in sorted(given ^ known):
-                what = "no such pair" if key in given else "missing"
-                raise ValueError(f"min_distance.{key}: {what}{did_you_mean(key, known - given)}")
+            _check_pairs(list(self.min_distance), self.symbols)
         return self
 
     @property
@@ -192,6 +201,8 @@ class SearchConfig(Strict):
 
     @model_validator(mode="after")
     def _fits(self) -> SearchConfig:
+        if self.name in OWN:
+            raise ValueError(f"name: {self.name}.json is a file of the search; take another name")
         if self.first == 0 and not self.data:
             raise ValueError("first: 0 needs data to begin with")
         kind, rule = self.fit.regressor["type"], self.select.rule
@@ -209,6 +220,11 @@ class SearchConfig(Strict):
 
     _where: str = PrivateAttr("search")
     _folder: Path = PrivateAttr(Path("."))
+
+    @property
+    def where(self) -> str:
+        """The file, for messages."""
+        return self._where
 
     @property
     def output_folder(self) -> Path:

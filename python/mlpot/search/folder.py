@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -24,12 +25,17 @@ from mlpot.search.config import SearchConfig
 
 Job = TypeVar("Job")
 SAVE = 10.0  # s between two writings of a piece of work that is under way
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # of a file system, often a cluster's
+ROUNDS = "round-[0-9]*"
 LATER = ("rounds", "final")  # may change: what rounds did stays right
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """The folder is made, and is this process' alone.  InputError where that cannot be."""
+    """The folder is made, and is this process' alone, where the file system knows locks.
+
+    InputError where that cannot be.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDONLY)
@@ -40,6 +46,9 @@ def locked(path: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(f"{path}: another process is at this search") from None
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise InputError(f"{path}: cannot be locked: {error.strerror}") from None
         yield
     finally:
         os.close(handle)
@@ -138,8 +147,8 @@ def claim(path: Path, given: dict[str, Any]) -> None:
         changes = _changes(_read(known), given)
         if not changes:
             return
-        if not any(labels.stat().st_size for labels in path.glob("round-*/labelled*.xyz")):
-            for stale in path.glob("round-*"):
+        if not any(labels.stat().st_size for labels in path.glob(f"{ROUNDS}/labelled*.xyz")):
+            for stale in path.glob(ROUNDS):
                 shutil.rmtree(stale)
         elif all(key.split(".")[0] in LATER for key, _, _ in changes):
             _set_aside(path / "ranking")
@@ -149,7 +158,7 @@ def claim(path: Path, given: dict[str, Any]) -> None:
                 f"{path}: holds another search ({key} is {there} there, {here} here); restore the "
                 "configuration, or give another output and the labels in its data"
             )
-    elif any(path.glob("round-*")):
+    elif any(path.glob(ROUNDS)):
         raise InputError(f"{path}: holds rounds but no search.json; give another output")
     write_atomic(known, json.dumps(given, indent=1) + "\n")
 
@@ -165,9 +174,12 @@ def _set_aside(folder: Path) -> None:
 
 def _read(known: Path) -> dict[str, Any]:
     try:
-        return json.loads(known.read_text(encoding="utf-8"))
+        content = json.loads(known.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise InputError(f"{known}: is damaged; give the search another output") from None
+        content = None
+    if not isinstance(content, dict) or "structures" not in content:
+        raise InputError(f"{known}: is damaged, or not of a search; give another output")
+    return content
 
 
 def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, Any, Any]]:

@@ -16,23 +16,21 @@ from mlpot.search.config import Reference, Relax, Structures
 from mlpot.search.relax import Limits, relax
 
 
-def calculator_of(reference: Reference, elements: list[str]) -> BaseCalculator:
+def calculator_of(
+    reference: Reference, elements: list[str], where: str = "search"
+) -> BaseCalculator:
     """Raises InputError where LAMMPS refuses, or there is no such calculator with these arguments.
 
     calculator: one of ASE's names (emt, gpaw, vasp, ...), or package.module.Class of any other.
+    where: the file, for messages.
     """
-    if reference.lammps:
-        potentials = parse_potentials(reference.lammps, elements)
-        if len(potentials) > 1:
-            raise InputError("reference.lammps: has more than one pair_style; join them by hybrid")
-        return potentials[0].calculator()
-    name = reference.calculator or ""
+    key = "lammps" if reference.lammps else "calculator"
     try:
-        return _class_of(name)(**reference.arguments)
-    except InputError:
-        raise
-    except Exception as error:  # each calculator has its own
-        raise InputError(f"reference.calculator: {name}: {_line(error)}") from None
+        if reference.lammps:
+            return _lammps(reference.lammps, elements)
+        return _made(reference.calculator or "", reference.arguments)
+    except InputError as error:
+        raise InputError(f"{where}: reference.{key}: {error}") from None
 
 
 def label(atoms: Atoms, calculator: BaseCalculator) -> Atoms:
@@ -67,23 +65,40 @@ def attempt(atoms: Atoms, work: Callable[[], Atoms]) -> Atoms:
         return work()
     except Exception as error:  # a failed calculation must not end the search
         bare = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-        bare.info = {**atoms.info, "problem": _line(error)}
+        problem = _line(error).removeprefix(f"{atoms.info['label']}: ")
+        bare.info = {**atoms.info, "problem": problem}
         return bare
+
+
+def _lammps(commands: list[str], elements: list[str]) -> BaseCalculator:
+    potentials = parse_potentials(commands, elements)
+    if len(potentials) > 1:
+        raise InputError("has more than one pair_style; join them by hybrid")
+    return potentials[0].calculator()
+
+
+def _made(name: str, arguments: dict[str, Any]) -> BaseCalculator:
+    try:
+        made = _class_of(name)(**arguments)
+    except InputError:
+        raise
+    except Exception as error:  # each calculator has its own
+        raise InputError(f"{name}: {_line(error)}") from None
+    if not hasattr(made, "get_property"):
+        raise InputError(f"{name}: is not a calculator of ASE")
+    return made
 
 
 def _class_of(name: str) -> Any:
     module, _, kind = name.rpartition(".")
-    if not module:
-        if name not in names:
-            raise InputError(
-                f"reference.calculator: ASE has no {name!r}{did_you_mean(name, names)} "
-                "(or name a class: package.module.Class)"
-            )
-        return get_calculator_class(name)
-    try:
+    if module:
         return getattr(import_module(module), kind)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"reference.calculator: {error}") from None
+    if name not in names:
+        raise InputError(
+            f"ASE has no {name!r}{did_you_mean(name.lower(), names)} "
+            "(or name a class: package.module.Class)"
+        )
+    return get_calculator_class(name)
 
 
 def _line(error: Exception) -> str:

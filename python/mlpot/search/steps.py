@@ -38,23 +38,27 @@ class Steps:
 
     def __post_init__(self) -> None:
         self.elements = self.config.structures.symbols
-        self.reference = calculator_of(self.config.reference, self.elements)
+        config = self.config
+        self.reference = calculator_of(config.reference, self.elements, config.where)
 
     def generate(self, number: int, count: int) -> list[Atoms]:
         """Random structures of a round, each from a stream of its own."""
         wanted, seed, name = self.config.structures, self.config.seed, self.folder.name(number)
 
         def one(k: int) -> list[Atoms]:
-            (atoms,) = random_structures(
-                self.elements,
-                1,
-                atoms=tuple(wanted.atoms),
-                compositions=wanted.compositions,
-                volume=tuple(wanted.volume),
-                min_distance=wanted.least,
-                symmetric=wanted.symmetric,
-                seed=(seed, number, k),
-            )
+            try:
+                (atoms,) = random_structures(
+                    self.elements,
+                    1,
+                    atoms=tuple(wanted.atoms),
+                    compositions=wanted.compositions,
+                    volume=tuple(wanted.volume),
+                    min_distance=wanted.least,
+                    symmetric=wanted.symmetric,
+                    seed=(seed, number, k),
+                )
+            except InputError as error:
+                raise InputError(f"{self.config.where}: structures: {error}") from None
             atoms.info |= {"label": f"{name}, structure {k}", "group": "random"}
             return [atoms]
 
@@ -123,6 +127,7 @@ class Steps:
             if "problem" in atoms.info:
                 self.say(f"warning: {atoms.info['label']}: no label: {atoms.info['problem']}")
         if tried and not good and not self._data(number):
+            path.unlink()  # or the same reason would end it when the calculator is there again
             reason = tried[0].info["problem"]
             raise InputError(f"round 1: none of {len(tried)} structures got a label: {reason}")
         if good and not (train := self._train(number)).is_file():
