@@ -12,7 +12,9 @@ spec.loader.exec_module(errors)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("model", "element"), [*errors.SETTINGS, ("mtp", "Li"), ("mtp", "Mo")], ids="-".join)
+@pytest.mark.parametrize(
+    ("model", "element"), [*errors.SETTINGS, ("mtp", "Li"), ("mtp", "Mo")], ids="-".join
+)
 def test_fit_is_no_worse_than_the_published_model(shared, tmp_path, model, element):
     result, _ = errors.run(model, element, shared / "data" / "zuo2020", tmp_path)
     found = errors.compare(model, element, result)
