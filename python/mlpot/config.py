@@ -147,6 +147,7 @@ class Training(Strict):
 
     optimiser: Literal["lbfgs", "adam"] = "lbfgs"
     scheme: Literal["joint", "alternating", "once"] = "joint"  # of a pair term and the network
+    start: Literal["pair", "network"] = "pair"  # of joint: what has the first say
     rounds: Annotated[int, Field(ge=1)] = 30
     round_iterations: Annotated[int, Field(ge=1)] = 50
     iterations: Annotated[int, Field(ge=1)] = 1000
@@ -170,6 +171,8 @@ class Training(Strict):
             given = getattr(self, key) != type(self).model_fields[key].default
             if given and self.scheme != "alternating":
                 raise ValueError(f"{key} is for scheme: alternating")
+        if self.start != "pair" and self.scheme != "joint":
+            raise ValueError("start: network is for scheme: joint")
         if self.scheme == "alternating" and self.optimiser != "lbfgs":
             raise ValueError("scheme: alternating is for optimiser: lbfgs")
         return self

@@ -31,6 +31,7 @@ from mlpot.report import Outcome, Stopwatch, training_figure
 from mlpot.solve import Array
 from mlpot.train import checkpoint
 from mlpot.train.descent import Descent
+from mlpot.train.optimisers import Loss
 from mlpot.train.pair_block import PairBlock
 from mlpot.train.start import fit_e0, initial_weights, scaling, split
 
@@ -68,7 +69,7 @@ def train_network(
         seed = [*seed, restart + 1]
         parameters = initial(model, seed)
         if beside:
-            parameters = beside.append(parameters, loss, sets[0])
+            parameters = beside.append(parameters, loss, sets[0], settings.start == "pair")
         return Descent(loss, parameters, *sets, rows, settings, seed, beside)
 
     path = config.output_folder / f"{config.name}.checkpoint.npz"
@@ -81,7 +82,7 @@ def train_network(
 
     with watch("train"):
         descents = _descend(settings, start, arrays, save, progress)
-    outcome = _outcome(model, settings, config, descents, beside)
+    outcome = _outcome(model, settings, config, descents, loss, beside)
     outcome.log[:0] = notes
     if config.pair:
         outcome.figures |= pair_files(outcome.models[0])
@@ -208,6 +209,7 @@ def _outcome(
     settings: Training,
     config: FitConfig,
     descents: list[Descent],
+    loss: Loss,
     beside: PairBlock | None,
 ) -> Outcome:
     best = [
@@ -225,8 +227,10 @@ def _outcome(
     kept = [int(descent.state["best_iteration"]) for descent in descents]
     measured: dict[str, Any] = {}
     if beside:
-        start, end = (descents[best[0]].state[key][-beside.n :] for key in ("first", "best"))
-        measured = {"pair": beside.measures(start, end)}
+        descent = descents[best[0]]
+        network, end = np.split(descent.state["best"], [-beside.n])
+        alone = beside.append(network, loss, descent.trains)[-beside.n :]
+        measured = {"pair": beside.measures(alone, end)}
         log += beside.report(measured["pair"])
     axis = "round" if beside and settings.scheme == "alternating" else "iteration"
     return Outcome(

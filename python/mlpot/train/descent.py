@@ -39,7 +39,6 @@ class Descent:
         self.optimiser = _optimiser(loss, parameters, trains, settings, seed, beside)
         self.state: dict[str, np.ndarray] = {
             "curve": np.empty((0, 2)),  # weighted RMSE of training and validation
-            "first": parameters,
             "best": parameters,
             "best_score": np.array(np.inf),
             "best_iteration": np.array(0),
