@@ -256,6 +256,16 @@ def test_another_configuration_is_refused(finished):
         search(parse_search(text.replace("at_most: 6", "at_most: 7")), folder, say=quiet)
 
 
+@pytest.mark.parametrize("part", range(0, 40, 3))
+def test_a_damaged_file_is_named(finished, part):
+    text, folder = finished
+    path = folder / "round-2" / "relaxed.xyz"
+    path.write_bytes(path.read_bytes()[: part * path.stat().st_size // 40])
+    with pytest.raises(InputError, match=r"relaxed\.xyz: .*remove it") as error:
+        search(parse_search(text), folder, say=quiet)
+    assert "\n" not in str(error.value)
+
+
 def test_rounds_and_the_ranking_may_be_extended(finished, tmp_path_factory):
     text, folder = finished
     longer = text.replace("rounds: 2", "rounds: 3").replace("candidates: 5", "candidates: 6")

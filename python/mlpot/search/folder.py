@@ -27,6 +27,7 @@ Job = TypeVar("Job")
 SAVE = 10.0  # s between two writings of a piece of work that is under way
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # of a file system, often a cluster's
 ROUNDS = "round-[0-9]*"
+AGAIN = "remove it, and the search does this step again"
 LATER = ("rounds", "final")  # may change: what rounds did stays right
 
 
@@ -85,9 +86,12 @@ class Folder:
         part = path.with_suffix(".part.xyz")
         if path.is_file():
             part.unlink(missing_ok=True)
-            return read_frames(path)
+            found = read_frames(path)
+            if (done := _jobs_done(found)) != len(jobs):
+                raise InputError(f"{path}: holds {done} of {len(jobs)} structures: {AGAIN}")
+            return found
         found = read_frames(part) if part.is_file() else []
-        start, saved = (found[-1].info["job"] + 1 if found else 0), time.monotonic()
+        start, saved = _jobs_done(found), time.monotonic()
         try:
             for number in self._shown(range(start, len(jobs)), len(jobs), title):
                 made = list(work(jobs[number]))
@@ -131,9 +135,12 @@ def read_frames(path: Path) -> list[Atoms]:
     try:
         text = path.read_text(encoding="utf-8")
         return ase.io.read(StringIO(text), index=":", format="extxyz") if text else []
-    except (OSError, ValueError, KeyError, IndexError) as error:
-        hint = "remove it, and the search does this step again"
-        raise InputError(f"{path}: cannot be read ({error}): {hint}") from None
+    except Exception as error:  # ASE's reader has many for a damaged file
+        raise InputError(f"{path}: cannot be read ({error}): {AGAIN}") from None
+
+
+def _jobs_done(found: Sequence[Atoms]) -> int:
+    return found[-1].info.get("job", -1) + 1 if found else 0
 
 
 def claim(path: Path, given: dict[str, Any]) -> None:
