@@ -35,7 +35,7 @@ OPTIONS = {
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "energy", "force"), [("Si", 8.8, 0.10), ("Mo", 4.4, 0.165)])
 def test_a_joint_training_reaches_the_bars(shared, tmp_path, name, energy, force):
-    options = argparse.Namespace(**{**OPTIONS, "iterations": 7000})
+    options = argparse.Namespace(**{**OPTIONS, "iterations": 6500, "start": "network"})
     files = kruglov.data(shared / "data", name, tmp_path)
     text = kruglov.configuration(options, name, "joint", 0, files)
     found = kruglov.measure(text, tmp_path, QUIET)
