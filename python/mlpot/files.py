@@ -1,11 +1,25 @@
-"""Files that are either the old ones or the new ones, never half of one."""
+"""Text read in one piece; files that are either the old ones or the new ones, never half of one."""
 
 import hashlib
 import os
 import tempfile
 from pathlib import Path
 
-from mlpot.errors import InputError
+from mlpot.errors import InputError, did_you_mean
+
+
+def read_text(path: str | os.PathLike, errors: str = "strict") -> str:
+    """Text of a UTF-8 file, newlines untouched; InputError with a near name where there is none."""
+    path = Path(path)
+    try:
+        return path.read_bytes().decode("utf-8", errors)
+    except FileNotFoundError:
+        near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise InputError(f"{path}: no such file{did_you_mean(path.name, near)}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: byte {error.start}: not UTF-8 text") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot read: {error.strerror}") from None
 
 
 def write_atomic(path: str | os.PathLike, content: str | bytes) -> Path:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpot.errors import InputError, did_you_mean
-from mlpot.files import write_atomic
+from mlpot.errors import InputError
+from mlpot.files import read_text, write_atomic
 
 if TYPE_CHECKING:
     from mlpot import _core
@@ -118,20 +118,6 @@ class Model:
 
     def __repr__(self) -> str:
         return f"Model({self.name!r}, elements={self.elements})"
-
-
-def read_text(path: str | PathLike, errors: str = "strict") -> str:
-    """Text of a UTF-8 file, newlines untouched; InputError with a near name where there is none."""
-    path = Path(path)
-    try:
-        return path.read_bytes().decode("utf-8", errors)
-    except FileNotFoundError:
-        near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise InputError(f"{path}: no such file{did_you_mean(path.name, near)}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start}: not UTF-8 text") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot read: {error.strerror}") from None
 
 
 def _read(text: str, where: str) -> _core.Potential:

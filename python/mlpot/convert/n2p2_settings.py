@@ -16,7 +16,7 @@ from ase.data import atomic_numbers
 
 from mlpot.convert.lines import Line, lines
 from mlpot.errors import InputError
-from mlpot.model import read_text
+from mlpot.files import read_text
 
 RADIAL, NARROW, WIDE = 2, 3, 9  # types of symmetry functions: G2, G4, G5
 CUTOFFS = {"1": "cosine", "2": "tanh3", "6": "polynomial"}

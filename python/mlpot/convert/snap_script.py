@@ -15,7 +15,8 @@ from typing import NoReturn
 from ase.data import atomic_numbers
 
 from mlpot.errors import InputError
-from mlpot.model import Model, read_text
+from mlpot.files import read_text
+from mlpot.model import Model
 
 ALL = 0  # '*', every atom type
 

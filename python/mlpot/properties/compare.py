@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlpot.errors import InputError, did_you_mean
-from mlpot.model import read_text
+from mlpot.files import read_text
 
 ROWS = {  # key: label, unit, digits, property
     "lattice_constant_A": ("a", "Å", 3, "lattice"),
