@@ -118,7 +118,7 @@ def parse_options() -> argparse.Namespace:
 
 def main() -> None:
     options = parse_options()
-    options.zero, options.start = False, "pair"
+    options.zero = False
     console = Console(width=None if sys.stdout.isatty() else 140)
     rows: list[dict] = []
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:

@@ -126,7 +126,7 @@ def test_paths_start_from_the_folder_of_the_file(tmp_path):
 
 
 def test_missing_files_are_named(tmp_path):
-    with pytest.raises(InputError, match=r"absent\.yaml: No such file"):
+    with pytest.raises(InputError, match=r"absent\.yaml: no such file"):
         load_config(tmp_path / "absent.yaml")
     (tmp_path / "fit.yaml").write_text(EXAMPLE)
     with pytest.raises(InputError, match=r"fit.yaml: data.train: no file train.xyz"):

@@ -149,28 +149,6 @@ def test_the_pair_term_alone_is_the_least_squares_fit(folder, pair):
     assert np.linalg.cond(rows) < 1e3
 
 
-@pytest.mark.parametrize("pooling", POOLINGS)
-def test_the_pair_term_may_start_with_what_the_network_leaves(folder, tmp_path, pooling):
-    _, train, model, block, loss = beside(folder, pooling=pooling)
-    network, everything = initial(model, [3]), np.arange(len(train))
-    start = block.append(network, loss, everything, silent=False)
-    assert np.array_equal(start[: -block.n], network)
-    _, gradient = loss(start, everything)
-    _, before = loss(np.concatenate([network, np.zeros(block.n)]), everything)
-    assert np.abs(gradient[-block.n :]).max() < 1e-8 * np.abs(before[-block.n :]).max()
-    text = CONFIG.format(pooling=pooling) + PAIR
-    found = []
-    for first in ("pair", "network"):
-        more = text.replace("iterations: 12", f"iterations: 1, start: {first}")
-        settings = parse_config(more, "fit.yaml", folder).model_copy(
-            update={"output": str(tmp_path / first)}
-        )
-        found.append(fit(settings).outcome)
-    one, other = (outcome.metrics["pair"]["alone"] for outcome in found)
-    assert one == other  # what the pair term alone says does not depend on where training starts
-    assert found[0].metrics["curves"] != found[1].metrics["curves"]
-
-
 def test_a_silent_network_keeps_the_radial_functions_of_its_moments(folder):
     text = CONFIG.format(pooling="atom") + PAIR
     moments = "{type: moments, level: 6, r_cut: 4.4, n_chebyshev: 4}"

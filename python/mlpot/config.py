@@ -19,8 +19,10 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from typing_extensions import Self
 
 from mlpot.errors import InputError, did_you_mean
+from mlpot.files import read_text
 from mlpot.strict import Strict, explain
 from mlpot.strict_yaml import parse_yaml
 
@@ -147,7 +149,6 @@ class Training(Strict):
 
     optimiser: Literal["lbfgs", "adam"] = "lbfgs"
     scheme: Literal["joint", "alternating", "once"] = "joint"  # of a pair term and the network
-    start: Literal["pair", "network"] = "pair"  # of joint: what has the first say
     rounds: Annotated[int, Field(ge=1)] = 30
     round_iterations: Annotated[int, Field(ge=1)] = 50
     iterations: Annotated[int, Field(ge=1)] = 1000
@@ -171,8 +172,6 @@ class Training(Strict):
             given = getattr(self, key) != type(self).model_fields[key].default
             if given and self.scheme != "alternating":
                 raise ValueError(f"{key} is for scheme: alternating")
-        if self.start != "pair" and self.scheme != "joint":
-            raise ValueError("start: network is for scheme: joint")
         if self.scheme == "alternating" and self.optimiser != "lbfgs":
             raise ValueError("scheme: alternating is for optimiser: lbfgs")
         return self
@@ -215,14 +214,8 @@ class FitSettings(Strict):
         return self
 
 
-class FitConfig(FitSettings):
-    """A fit: data, model, weights.  Paths are relative to the folder of the file."""
-
-    name: Name
-    elements: list[Element] | None = None
-    data: Data
-    seed: Annotated[int, Field(ge=0)] = 0
-    output: str = "."
+class FromFile(Strict):
+    """What a YAML file of its own says.  Paths in it are relative to the folder of the file."""
 
     _where: str = PrivateAttr("config")
     _folder: Path = PrivateAttr(Path("."))
@@ -231,6 +224,30 @@ class FitConfig(FitSettings):
     def where(self) -> str:
         """The file, for messages."""
         return self._where
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        return cls.parse(read_text(path), str(path), Path(path).parent)
+
+    @classmethod
+    def parse(cls, text: str, where: str, folder: str | Path = ".") -> Self:
+        content, lines = parse_yaml(text, where)
+        try:
+            config = cls.model_validate(content)
+        except ValidationError as error:
+            raise InputError(explain(error, cls, where, lines)) from None
+        config._where, config._folder = where, Path(folder)
+        return config
+
+
+class FitConfig(FitSettings, FromFile):
+    """A fit: data, model, weights."""
+
+    name: Name
+    elements: list[Element] | None = None
+    data: Data
+    seed: Annotated[int, Field(ge=0)] = 0
+    output: str = "."
 
     @property
     def output_folder(self) -> Path:
@@ -255,23 +272,9 @@ def found_files(patterns: list[str], folder: Path, where: str) -> list[Path]:
 
 def load_config(path: str | Path) -> FitConfig:
     """Read a fit's YAML file.  Raises InputError "file:line: key: what is wrong"."""
-    return parse_config(read_text(path), str(path), Path(path).parent)
-
-
-def read_text(path: str | Path) -> str:
-    """Of a configuration.  Raises InputError where there is none."""
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    return FitConfig.load(path)
 
 
 def parse_config(text: str, where: str = "config", folder: str | Path = ".") -> FitConfig:
-    """Check a fit's YAML text; where is its name in messages, folder what its paths start from."""
-    content, lines = parse_yaml(text, where)
-    try:
-        config = FitConfig.model_validate(content)
-    except ValidationError as error:
-        raise InputError(explain(error, FitConfig, where, lines)) from None
-    config._where, config._folder = where, Path(folder)
-    return config
+    """Check a fit's YAML text; where: its name in messages, folder: where its paths start."""
+    return FitConfig.parse(text, where, folder)

@@ -142,7 +142,6 @@ regressor:
 training:
   scheme: joint               # pair term and network together; or alternating; once: pair first
   iterations: 1000            # at most
-  # start: pair               # of joint: the pair term alone; or network: as drawn, faster forces
   # rounds: 30                # of alternating, at most; it stops when the loss is steady
   # round_iterations: 50      # of the network in a round
   validation: 0.1             # part of the training structures that decides when to stop

@@ -8,14 +8,7 @@ from typing import Annotated, Any, Literal
 
 from ase.data import chemical_symbols
 from ase.formula import Formula
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    PrivateAttr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from mlpot.config import (
     TRAINED,
@@ -23,16 +16,15 @@ from mlpot.config import (
     Element,
     FitConfig,
     FitSettings,
+    FromFile,
     Name,
     Paths,
     as_list,
     found_files,
-    read_text,
 )
-from mlpot.errors import InputError, did_you_mean
+from mlpot.errors import did_you_mean
 from mlpot.lattice_sums import pairs
-from mlpot.strict import Strict, explain
-from mlpot.strict_yaml import parse_yaml
+from mlpot.strict import Strict
 
 OWN = ("search", "report")  # .json: of the search itself, where the potential would go
 GROUPS = ("given", "random", "relaxed")  # of training structures: data, start and way of a search
@@ -182,8 +174,8 @@ class Final(Strict):
     relax: bool = False  # the reference relaxes them, too
 
 
-class SearchConfig(Strict):
-    """A search.  Paths are relative to the folder of the file."""
+class SearchConfig(FromFile):
+    """A search."""
 
     name: Name
     data: Paths = Field([])  # labelled structures that are known before
@@ -218,14 +210,6 @@ class SearchConfig(Strict):
                 raise ValueError(f"fit.weights.groups.{group}: must be {', '.join(GROUPS)}{hint}")
         return self
 
-    _where: str = PrivateAttr("search")
-    _folder: Path = PrivateAttr(Path("."))
-
-    @property
-    def where(self) -> str:
-        """The file, for messages."""
-        return self._where
-
     @property
     def output_folder(self) -> Path:
         return self._folder / (self.output or self.name)
@@ -257,15 +241,9 @@ class SearchConfig(Strict):
 
 def load_search(path: str | Path) -> SearchConfig:
     """Read a search's YAML file.  Raises InputError "file:line: key: what is wrong"."""
-    return parse_search(read_text(path), str(path), Path(path).parent)
+    return SearchConfig.load(path)
 
 
 def parse_search(text: str, where: str = "search", folder: str | Path = ".") -> SearchConfig:
     """Check a search's YAML text; where: its name in messages, folder: where its paths start."""
-    content, lines = parse_yaml(text, where)
-    try:
-        config = SearchConfig.model_validate(content)
-    except ValidationError as error:
-        raise InputError(explain(error, SearchConfig, where, lines)) from None
-    config._where, config._folder = where, Path(folder)
-    return config
+    return SearchConfig.parse(text, where, folder)

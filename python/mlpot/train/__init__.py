@@ -69,7 +69,7 @@ def train_network(
         seed = [*seed, restart + 1]
         parameters = initial(model, seed)
         if beside:
-            parameters = beside.append(parameters, loss, sets[0], settings.start == "pair")
+            parameters = beside.append(parameters, loss, sets[0])
         return Descent(loss, parameters, *sets, rows, settings, seed, beside)
 
     path = config.output_folder / f"{config.name}.checkpoint.npz"

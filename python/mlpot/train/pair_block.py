@@ -93,21 +93,18 @@ class PairBlock:
             curvature += 2.0 * rows.T @ rows
         return lambda z, gradient: z - np.linalg.lstsq(curvature, gradient, rcond=1e-12)[0]
 
-    def append(
-        self, network: Array, loss: Loss, indices: NDArray[np.int64], silent: bool = True
-    ) -> Array:
-        """Parameters to start from: z by least squares of what the network leaves.
+    def append(self, network: Array, loss: Loss, indices: NDArray[np.int64]) -> Array:
+        """Parameters to start from: the pair term alone, by least squares.
 
-        silent: the network's last layer is 0, so that it says nothing yet: the pair term alone.
+        The network's last layer is 0, so that it says nothing yet.
         """
         start = np.concatenate([network, np.zeros(self.n)])
-        if silent:
-            regressor = self._model.data["regressor"]
-            n_last = 1 + [self._model.potential().n_features, *regressor["layers"]][-1]
-            stop = 0
-            for weights in regressor["coefficients"]:  # the descriptor's parameters come after them
-                stop += len(weights)
-                start[stop - n_last : stop] = 0.0
+        regressor = self._model.data["regressor"]
+        n_last = 1 + [self._model.potential().n_features, *regressor["layers"]][-1]
+        stop = 0
+        for weights in regressor["coefficients"]:  # the descriptor's parameters come after them
+            stop += len(weights)
+            start[stop - n_last : stop] = 0.0
         _, gradient = loss(start, indices)
         start[-self.n :] = self.minimiser(indices)(np.zeros(self.n), gradient[-self.n :])
         return start
