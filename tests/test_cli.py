@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from mlpot import doctor
 from mlpot.cli import app
+from mlpot.model import Model
 
 COMMANDS = ["init", "fit", "evaluate", "properties", "compare", "info", "convert", "export"]
 COMMANDS += ["verify", "cover", "grade", "select", "search", "generate", "demo", "doctor"]
@@ -137,6 +138,17 @@ def test_fit_then_evaluate_then_info(run, core, molybdenum, tmp_path, shared):
     result = run("info", model)
     assert result.exit_code == 0
     for fact in ("30 numbers", "4.4 Å", "Mo_train.xyz.xz (194)", "pair_style mlpot"):
+        assert fact in result.output
+
+
+def test_info_leaves_long_tables_to_the_file(run, core, tmp_path):
+    functions = [[0, 0, 0.01 * k, 0.0, 5.0] for k in range(1, 12)]
+    block = {"type": "acsf", "cutoff": "tanh3", "inner": 0.0, "radial": functions, "angular": []}
+    linear = {"type": "linear", "coefficients": [[0.0] * 11]}
+    model = Model({"elements": ["Mo"], "E0": [0.0], "descriptor": block, "regressor": linear})
+    result = run("info", model.save(tmp_path / "Mo.json"))
+    assert result.exit_code == 0
+    for fact in ('"radial": "11 entries, see the file", "angular": []', "C2 (2 continuous"):
         assert fact in result.output
 
 

@@ -23,9 +23,8 @@ def info(model: Annotated[Path, typer.Argument(help="A model file.")]) -> None:
     for name, value in _facts(loaded).items():
         table.add_row(name, value, style=None)
     stdout.print(table, markup=False)
-    stdout.print(
-        "\ndescriptor", json.dumps(loaded.data["descriptor"]), markup=False, soft_wrap=True
-    )
+    descriptor = {key: _short(value) for key, value in loaded.data["descriptor"].items()}
+    stdout.print("\ndescriptor", json.dumps(descriptor), markup=False, soft_wrap=True)
     elements = " ".join(loaded.elements)
     stdout.print("\nLAMMPS (elements by atom type):", style="dim")
     stdout.print(f"pair_style mlpot\npair_coeff * * {model} {elements}", soft_wrap=True)
@@ -67,6 +66,12 @@ def export(
     loaded = Model.load(model)
     for path in converter.export(loaded, format, stem or model.with_suffix("")):
         stdout.print(str(path), soft_wrap=True)
+
+
+def _short(value: Any) -> Any:
+    """What a block says, but for long tables such as those of symmetry functions."""
+    long = isinstance(value, list) and len(str(value)) > 100
+    return f"{len(value)} entries, see the file" if long else value
 
 
 def _facts(model: Any) -> dict[str, str]:
@@ -112,7 +117,8 @@ def _smoothness(derivatives: int) -> str:
         return "with nothing that ends there"
     if derivatives < 0:
         return "where the energy jumps: not for MD"
-    return f"where the energy is C{derivatives} ({derivatives} continuous derivatives)"
+    s = "" if derivatives == 1 else "s"
+    return f"where the energy is C{derivatives} ({derivatives} continuous derivative{s})"
 
 
 def _error_line(errors: dict[str, Any]) -> str:
