@@ -109,6 +109,7 @@ def test_init_writes_a_valid_file_and_never_replaces_one(run, tmp_path):
         ["fit", "{absent}"],
         ["evaluate", "{absent}", "{absent}"],
         ["info", "{absent}"],
+        ["order", "{absent}"],
         ["convert", "{absent}.snapcoeff", "{absent}.snapparam", "-o", "x.json"],
         ["export", "{absent}", "--format", "snap"],
     ],

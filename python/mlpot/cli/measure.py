@@ -212,10 +212,9 @@ def order(
 
     The mean over the atoms (A_order) and that of the whole structure (S_order).
     """
-    from ase.io import iread
     from rich.table import Table
 
-    from mlpot.errors import InputError
+    from mlpot.io import structures
     from mlpot.order import R_MAX, SIGMA, smooth_order
     from mlpot.order import order as by_uspex
 
@@ -226,12 +225,7 @@ def order(
     for head in ("mean of atoms", *([] if smooth else ["structure"])):
         table.add_column(head, justify="right")
     for file in files:
-        try:
-            frames = list(iread(file, index=":"))
-        except Exception as error:  # each of ASE's readers has its own
-            raise InputError(f"{file}: ASE cannot read it: {error}") from None
-        for k, frame in enumerate(frames):
-            frame.info.setdefault("source", f"{file}, frame {k}")
+        for k, frame in enumerate(structures(file)):
             found = (smooth_order if smooth else by_uspex)(frame, reach, delta, width)
             name = f"{file.name} {k} {frame.get_chemical_formula()}"
             last = [] if found.structure is None else [f"{found.structure:.4f}"]

@@ -4,14 +4,13 @@ import math
 import re
 from pathlib import Path
 
-import ase.io
-import numpy as np
 from ase import Atoms
 from ase.build import bulk
 from ase.data import atomic_numbers, reference_states
 from scipy.optimize import minimize_scalar
 
 from mlpot.errors import InputError, did_you_mean
+from mlpot.io import structures
 
 # Nearest-neighbour distance in units of a.
 LATTICES = {
@@ -128,11 +127,5 @@ def _lattice_constant(lattice: str, symbol: str) -> float:
 
 
 def _read(path: str) -> Atoms:
-    try:
-        atoms = ase.io.read(path)
-    except Exception as error:  # ASE's readers raise whatever their parsers stumble on
-        line = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise InputError(f"{path}: ASE cannot read it: {line}") from None
-    if not np.isfinite(atoms.positions).all():
-        raise InputError(f"{path}: a position is not finite")
+    atoms = structures(path)[-1]
     return Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
