@@ -169,7 +169,8 @@ def figure(found: Sequence[Found], rounds: Sequence[RoundReport], name: str) -> 
         points = [(n, error) for n, error in enumerate(values, 1) if error is not None]
         errors.plot(*np.array(points).reshape(-1, 2).T, "o-", color=colour, label=label)
     errors.set(title="Errors of the potential", xlabel="round", ylabel="MAE (meV/atom)")
-    errors.set_ylim(bottom=0.0)
+    if any(error for values in series.values() for error in values):
+        errors.set_yscale("log")
     errors.xaxis.get_major_locator().set_params(integer=True)
     errors.legend(fontsize="small")
     return png(drawing, name)
