@@ -1,4 +1,4 @@
-"""Fit SNAP, qSNAP and MTP to the data of Zuo et al. (2020) and compare with the published models.
+"""SNAP, qSNAP, NNP and MTP fitted to the data of Zuo et al. (2020), beside the published models.
 
     python benchmarks/errors.py DATA [--element Mo] [--model snap] [--output DIR] [--json FILE]
     python benchmarks/errors.py DATA --element Mo --model mtp --level 6 --level 8 ...
@@ -26,12 +26,11 @@ from mlpot.files import write_atomic
 from mlpot.fit import FitResult, fit
 
 REFERENCE = Path(__file__).parent / "reference" / "zuo2020_errors.json"
-REGRESSORS = {"snap": "linear", "qsnap": "quadratic", "mtp": "linear"}
 
-# two_j_max, r_cut (Å), weight of the forces (that of energies per atom is 1).  From a grid of
-# 2J = 6 and 8, four or five cutoffs and weights of 1/30 to 1/1000, by the test errors; the ridge is
-# chosen by cross validation.
-SETTINGS = {
+# SNAP and qSNAP: two_j_max, r_cut (Å), weight of the forces (that of energies per atom is 1).
+# From a grid of 2J = 6 and 8, four or five cutoffs and weights of 1/30 to 1/1000, by the test
+# errors; the ridge is chosen by cross validation.
+BISPECTRUM = {
     ("snap", "Li"): (8, 6.0, 0.003),
     ("snap", "Mo"): (8, 5.2, 0.01),
     ("snap", "Si"): (8, 5.2, 0.01),
@@ -42,36 +41,56 @@ SETTINGS = {
     ("qsnap", "Cu"): (6, 3.8, 0.003),
 }
 
-# level, r_cut, weight of the forces, radial polynomials: levels of the published models.  Chosen
-# from a few by the test errors, those of Si from eight.
-TRAINED = {
-    ("mtp", "Li"): (16, 5.1, 0.02, 10),
-    ("mtp", "Mo"): (20, 5.2, 0.01, 10),
-    ("mtp", "Si"): (24, 5.2, 0.03, 12),
-    ("mtp", "Cu"): (20, 4.9, 0.01, 10),
+# MTP: level (that of the published models), r_cut, weight of the forces, radial polynomials.
+# Chosen from a few by the test errors, those of Si from eight.
+MOMENTS = {
+    "Li": (16, 5.1, 0.02, 10),
+    "Mo": (20, 5.2, 0.01, 10),
+    "Si": (24, 5.2, 0.03, 12),
+    "Cu": (20, 4.9, 0.01, 10),
 }
+
+# NNP: r_cut.  The rest is the same for all.
+NETWORKS = {"Li": 5.4, "Mo": 5.2, "Si": 5.2, "Cu": 4.5}
+
+FITS = [
+    *BISPECTRUM,
+    *(("nnp", element) for element in NETWORKS),
+    *(("mtp", element) for element in MOMENTS),
+]
+
+
+def potential(model: str, element: str, level: int | None = None) -> dict:
+    """The keys of a configuration that say what is fitted; level: of an MTP, not its own."""
+    if model == "mtp":
+        own, r_cut, force, n_chebyshev = MOMENTS[element]
+        descriptor = {"type": "moments", "level": level or own, "r_cut": r_cut}
+        return {
+            "descriptor": descriptor | {"n_chebyshev": n_chebyshev},
+            "regressor": {"type": "linear"},
+            "weights": {"energy": 1.0, "force": force},
+        }
+    if model == "nnp":
+        descriptor = {"type": "acsf", "set": "auto", "r_cut": NETWORKS[element]}
+        return {
+            "descriptor": descriptor | {"n_radial": 12, "n_angular": 18},
+            "regressor": {"type": "neural_network", "layers": [20, 20]},
+            "weights": {"energy": 1.0, "force": 0.01},
+            "training": {"iterations": 4000, "patience": 400, "max_minutes": 18},
+        }
+    two_j_max, r_cut, force = BISPECTRUM[model, element]
+    return {
+        "descriptor": {"type": "bispectrum", "two_j_max": two_j_max, "r_cut": r_cut},
+        "regressor": {"type": {"snap": "linear", "qsnap": "quadratic"}[model]},
+        "weights": {"energy": 1.0, "force": force},
+    }
 
 
 def config_text(model: str, element: str, data: Path, level: int | None = None) -> str:
-    """The configuration of one fit, as a user would write it; level: of an MTP, not its own."""
-    if model == "mtp":
-        own, r_cut, force, n_chebyshev = TRAINED[model, element]
-        descriptor = {"type": "moments", "level": level or own, "r_cut": r_cut}
-        descriptor["n_chebyshev"] = n_chebyshev
-    else:
-        two_j_max, r_cut, force = SETTINGS[model, element]
-        descriptor = {"type": "bispectrum", "two_j_max": two_j_max, "r_cut": r_cut}
+    """The configuration of one fit, as a user would write it."""
     files = {split: str(next(data.glob(f"{element}_{split}*"))) for split in ("train", "test")}
-    return yaml.safe_dump(
-        {
-            "name": name_of(model, element, level),
-            "data": files,
-            "descriptor": descriptor,
-            "regressor": {"type": REGRESSORS[model]},
-            "weights": {"energy": 1.0, "force": force},
-        },
-        sort_keys=False,
-    )
+    head = {"name": name_of(model, element, level), "data": files}
+    return yaml.safe_dump(head | potential(model, element, level), sort_keys=False)
 
 
 def name_of(model: str, element: str, level: int | None) -> str:
@@ -105,9 +124,9 @@ def compare(model: str, element: str, result: FitResult) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--element", action="append", choices=sorted({e for _, e in SETTINGS}))
+    parser.add_argument("--element", action="append", choices=list(NETWORKS))
     parser.add_argument(
-        "--model", action="append", choices=list(REGRESSORS), help="default: snap and qsnap"
+        "--model", action="append", choices=list(dict(FITS)), help="default: snap and qsnap"
     )
     parser.add_argument(
         "--level", action="append", type=int, help="of MTPs, in place of the published ones'"
@@ -120,7 +139,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         output = options.output or Path(scratch)
         output.mkdir(parents=True, exist_ok=True)
-        for model, element in [*SETTINGS, *TRAINED]:
+        for model, element in FITS:
             if model not in (options.model or ["snap", "qsnap"]):
                 continue
             if element not in (options.element or [element]):

@@ -63,4 +63,4 @@ def test_configuration_is_valid(folder):
 def test_both_set_up_commands_are_there():
     install = "python3 -m venv .venv && .venv/bin/pip install"
     assert f"{install} . && .venv/bin/mlpot demo\n" in README
-    assert f"{install} '.[test]' && .venv/bin/python -m pytest\n" in README
+    assert f"{install} '.[test]' && .venv/bin/python -m pytest -n 2 --dist loadfile\n" in README
